@@ -1,16 +1,20 @@
-"""Files that are there whole or not at all, and locks that end with their process."""
+"""Files that are there whole or not at all, locks that end with their process, and queries.
+
+Queries may put what does not fit into memory on the disk, where nobody else can read it.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
+import weakref
 from contextlib import suppress
 from glob import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 KEPT_BYTES = 100  # of a name; some file systems allow 143
 
@@ -227,3 +231,21 @@ if hasattr(os, "register_at_fork"):
 
 def _beside(path: Path) -> str:
     return f".{os.fsencode(path.name)[:KEPT_BYTES].decode(errors='ignore')}-"
+
+
+def database(**config: str) -> Any:
+    """Return a connection to DuckDB, in memory; what does not fit goes to a folder of its own.
+
+    By itself DuckDB would put rows of orders into the working directory.
+
+    Examples
+    --------
+    >>> database(memory_limit="64MB").sql("select 1").fetchall()
+    [(1,)]
+    """
+    import duckdb
+
+    folder = mkdtemp(prefix="firmly-nb-")  # only its owner can read it
+    connection = duckdb.connect(config={"temp_directory": str(Path(folder, "spilled")), **config})
+    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    return connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import stat
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmly_nb.disk import clear_unfinished, lock, write_whole
+from firmly_nb.disk import clear_unfinished, database, lock, write_whole
 from tests.disks import files_of_at_most, without_permission
 
 OLD, NEW = b"the old one", b"the new one, which is longer" * 1_000
@@ -387,3 +388,21 @@ def descriptors():
         with suppress(OSError):
             os.fstat(int(each.name))
             yield int(each.name)
+
+
+SORT = "select count(*) from (select i from range(1500000) t(i) order by hash(i) limit 1400000)"
+
+
+def test_rows_that_do_not_fit_into_memory_go_where_only_their_owner_reads_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    connection = database(memory_limit="24MB", threads="2")
+    assert connection.execute(SORT).fetchall() == [(1_400_000,)]
+    [[spilled]] = connection.execute("select current_setting('temp_directory')").fetchall()
+    folder = Path(spilled).parent
+    assert (folder.stat().st_mode & 0o777, any(folder.iterdir())) == (0o700, True)
+    assert not any(tmp_path.iterdir())
+    del connection
+    gc.collect()
+    assert not folder.exists()

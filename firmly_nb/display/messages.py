@@ -838,6 +838,10 @@ FNB354 Tables go into a folder
 An export of tables writes a file for each table into a folder, and the target looks like one file.
 Name a folder, and the format with --format.
 
+FNB355 Query too large for memory
+A query of recs.sql needs more memory than DuckDB may use. A median has to hold all its values.
+Ask for fewer rows, or raise memory_limit of recs.duckdb().
+
 FNB401 No such path
 No file or folder has that name.
 Pass a saved set, a journal or a folder of journals.

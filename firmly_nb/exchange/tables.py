@@ -30,7 +30,7 @@ from firmly_nb.carts.schemas import (
     SHIPMENTS,
     SNAPSHOTS,
 )
-from firmly_nb.disk import write_whole
+from firmly_nb.disk import database, write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.paths import expanded
 from firmly_nb.frames import AS_TEXT, TIME_FORMAT, TableFrame, for_excel, for_parquet
@@ -297,9 +297,7 @@ class Views:
 
     def connect(self, names: Iterable[str] = tuple(TABLES)) -> Any:
         """Return a DuckDB connection with a view for each of these tables."""
-        import duckdb
-
-        connection = duckdb.connect()
+        connection = database()
         # What the views read is there for as long as the connection.
         weakref.finalize(connection, lambda _: None, self)
         connection.execute("SET TimeZone = 'UTC'")
@@ -324,6 +322,17 @@ class Views:
         words = set(re.findall(r"\w+", query.lower()))
         # Without a name of ours it asks which tables there are, or has one wrong.
         named = [name for name in TABLES if name in words] or list(TABLES)
+        import duckdb
+
         with self.connect(named) as connection:
-            found = connection.sql(query)
-            return TableFrame(found.to_arrow_table().to_pandas() if found is not None else {})
+            try:
+                found = connection.sql(query)
+                rows = found.to_arrow_table() if found is not None else None
+            except duckdb.OutOfMemoryException as error:
+                text = (
+                    "The query needs more memory than DuckDB may use: "
+                    f"{str(error).splitlines()[0]}. "
+                    "Ask for fewer rows, or raise memory_limit of recs.duckdb()."
+                )
+                raise coded_error(MemoryError, "FNB355", text) from error
+        return TableFrame({} if rows is None else rows.to_pandas())

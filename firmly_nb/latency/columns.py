@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Events: TypeAlias = pd.DataFrame | Callable[[], "Reads"]
 
 
+AT_ONCE = 65_536  # codes that are looked up together
 FEW_CATEGORIES = 50  # of so many each is looked for by itself
 
 
@@ -56,7 +57,22 @@ def _of_categories(column: pd.Series) -> tuple[Codes, list[str]]:
     present = sorted(first, key=first.__getitem__)
     number = np.full(len(names) + 1, -1, dtype=np.intp)  # the last place is for code -1
     number[present] = np.arange(len(present))
-    return number[own], [str(names[code]) for code in present]
+    return looked_up(number, own), [str(names[code]) for code in present]
+
+
+def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
+    """Return ``values[codes]``, some codes at a time: numpy makes a wider copy of narrow ones.
+
+    Examples
+    --------
+    >>> looked_up(np.array([0.5, 1.5, -1.0]), np.array([1, -1, 0], dtype=np.int8)).tolist()
+    [1.5, -1.0, 0.5]
+    """
+    found = np.empty(len(codes), dtype=values.dtype)
+    for begin in range(0, len(codes), AT_ONCE):
+        here = slice(begin, begin + AT_ONCE)
+        found[here] = values[codes[here]]
+    return found
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:
@@ -69,14 +85,17 @@ def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any
     """
     import pandas as pd
 
-    present = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
-    order = sorted(np.flatnonzero(present).tolist(), key=lambda code: names[code])
+    present = np.zeros(len(names) + 1, dtype=bool)  # the last place is for code -1
+    for begin in range(0, len(codes), AT_ONCE):
+        present[codes[begin : begin + AT_ONCE]] = True
+    order = sorted(np.flatnonzero(present[:-1]).tolist(), key=lambda code: names[code])
     positions = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
     positions[order] = np.arange(len(order))
     kept = [names[code] for code in order]
     # pandas keeps few categories in a byte each, and checks wider codes at length.
     found: pd.Categorical[Any] = pd.Categorical.from_codes(
-        positions.astype(np.min_scalar_type(-max(len(kept), 1)))[codes], categories=pd.Index(kept)
+        looked_up(positions.astype(np.min_scalar_type(-max(len(kept), 1))), codes),
+        categories=pd.Index(kept),
     )
     return found
 
@@ -152,6 +171,21 @@ def reads_of(events: Events) -> Reads:
         return Reads(0, 0, 0)
     together = int(events["coalesced"].to_numpy(bool).sum())
     return Reads(len(events), together, events["recording_id"].nunique())
+
+
+def starts(orders: pd.DataFrame) -> NDArray[np.int64]:
+    """Return when each order began as a number to compare, the least where that is not known.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"started_at": pd.to_datetime(["2026-01-01", None], utc=True)})
+    >>> starts(orders).argsort().tolist()
+    [1, 0]
+    """
+    import pandas as pd
+
+    return pd.DatetimeIndex(orders["started_at"]).asi8
 
 
 def ended_ms(orders: pd.DataFrame) -> Floats:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from firmly_nb.display.text import count, stated_percent
-from firmly_nb.latency.columns import coded
+from firmly_nb.latency.columns import coded, starts
 from firmly_nb.latency.quantiles import (
     Quantile,
     in_order,
+    in_places,
     log_times,
     quantiles_of_sorted,
     type_7,
@@ -45,6 +46,7 @@ ALIKE = 0.10  # p value above which two to four runs count as alike
 BATCHES, FEW_BATCHES = 10, 8
 BATCHES_FROM, MANY = 40, 80  # orders; from the second number on the larger number of batches
 EXACT_FROM = 100  # orders of a run: with fewer the test misses too much to call an interval exact
+MOST_ITEMS = 1000  # of an order, less the least: from there on only those that occur are numbered
 SMALL = 5  # a kind of order with fewer has no median to speak of
 PERMUTATIONS = 999
 FEWER_PERMUTATIONS, MANY_RUNS = 199, 1000
@@ -98,7 +100,7 @@ def units_of(orders: pd.DataFrame, *, kinds: bool = True) -> Units:
     runs = runs_of(orders)
     place = None
     if "started_at" in orders:
-        started = orders["started_at"].astype("int64").to_numpy()
+        started = starts(orders)
         if not bool((started[1:] >= started[:-1]).all()):
             place = np.empty(len(started), dtype=np.intp)
             place[np.argsort(started, kind="stable")] = np.arange(len(started))
@@ -109,22 +111,31 @@ def _kinds(orders: pd.DataFrame) -> Codes | None:
     """Return each order's merchant, items and machine as a number; small kinds put together."""
     if "domain" not in orders or not len(orders):
         return None
-    merchants = coded(orders["domain"])[0] + 1
-    if "host" in orders:
+    merchants = coded(orders["domain"])[0]
+    merchants += 1  # in place: of millions each copy counts
+    if "host" in orders and orders["host"].notna().any():
         # From another place the same merchant takes another time.
         hosts = coded(orders["host"])[0] + 1
         merchants = merchants * (int(hosts.max()) + 1) + hosts
     if "n_items" not in orders:
-        return _without_small(merchants, np.zeros_like(merchants))
+        return _without_small(merchants, 0)
     # Rare numbers of items are one kind of their merchant, rare merchants one kind together.
-    items = coded(orders["n_items"])[0] + 2
-    most = int(items.max()) + 1
-    kinds = _without_small(merchants * most + items, merchants * most)
-    found = _without_small(kinds, np.zeros_like(kinds))
+    items = _items(orders["n_items"])
+    merchants *= int(items.max()) + 1
+    found = _without_small(_without_small(merchants + items, merchants), 0)
     return None if (found == found[0]).all() else found.astype(np.int32)
 
 
-def _without_small(kinds: Codes, larger: Codes) -> Codes:
+def _items(column: pd.Series[Any]) -> Codes:
+    """Return a number above 0 for each number of items."""
+    values = column.to_numpy()
+    if values.dtype.kind == "i" and values.max() - values.min() < MOST_ITEMS:
+        found: Codes = (values - (values.min() - 1)).astype(np.int16)
+        return found
+    return coded(column)[0] + 2
+
+
+def _without_small(kinds: Codes, larger: Codes | int) -> Codes:
     """Return the kinds, of small ones the larger kind that they belong to."""
     sizes = np.bincount(kinds)
     if sizes[sizes > 0].min() >= SMALL:
@@ -270,7 +281,7 @@ def dependence_of_shares(flags: ArrayLike, units: Units) -> Dependence:
     >>> dependence_of_shares([True, False] * 60, Units()).way
     'exact, for this run only'
     """
-    x = np.asarray(flags, dtype=np.float64)
+    x = np.asarray(flags)  # as numbers those of millions of orders would be large
     runs, present = _present(units.runs, len(x))
     if present >= ENOUGH_RUNS:
         return Dependence("runs", len(x), present, present, codes=runs)
@@ -280,7 +291,7 @@ def dependence_of_shares(flags: ArrayLike, units: Units) -> Dependence:
         return _none(len(x), present, "runs differ")
     rows = _tested(units, len(x))
     runs = runs[rows] if present > 1 else runs
-    return _by_neighbours(x[rows], runs, len(x), present, units.place)
+    return _by_neighbours(x[rows].astype(np.float64), runs, len(x), present, units.place)
 
 
 def _tested(units: Units, n: int) -> NDArray[np.signedinteger[Any]]:
@@ -473,7 +484,7 @@ def quantiles_over(
     level
         How often, at least, such intervals hold the true quantile.
     ordered
-        The times in order and without nulls, if they were put in order already.
+        The times as ``in_places`` gives them for these quantiles, if that was done already.
 
     Examples
     --------
@@ -490,10 +501,12 @@ def quantiles_over(
     basis = dependence_of_times(x, units)
     if basis.unit == "none":
         return Estimates([_no_interval(len(x), p, basis.why, level) for p in wanted], basis)
-    ordered = in_order(x) if ordered is None else ordered
     if basis.codes is not None:
+        # How far apart the ends of intervals are is known only on the way.
+        ordered = in_order(x)
         found = [_over((x, ordered), p, basis, basis.codes, level) for p in wanted]
         return Estimates(found, basis)
+    ordered = in_places(x, wanted, level) if ordered is None else ordered
     return Estimates(quantiles_of_sorted(ordered, wanted, level), basis)
 
 

@@ -32,7 +32,7 @@ from firmly_nb.display.text import (
     percent,
     printable,
 )
-from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.columns import coded, floats, is_value, starts
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.stages import Gatherings, blocks_of
@@ -527,12 +527,14 @@ def warm_up(orders: pd.DataFrame, column: str) -> WarmUp | None:
     is_rare = _fisher(ranks) <= ALARM
     if len(runs) == 1 and not is_rare:
         is_rare = bool(ranks[0] * len(runs[0]) == 1 and _is_far_out(runs[0]))
+    if not is_rare:
+        return None
     found = WarmUp(
         len(runs),
         float(np.median([x[0] for x in runs])),
         float(np.median(np.concatenate([x[1:] for x in runs]))),
     )
-    return found if is_rare and found.first_ms > MATTERS * found.others_ms else None
+    return found if found.first_ms > MATTERS * found.others_ms else None
 
 
 def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") -> Drift | None:
@@ -546,9 +548,11 @@ def drift_within(orders: pd.DataFrame, column: str = "time_to_order_placed_ms") 
         return None
     # Of a very long run every second, third and so on: more would only take time.
     p_value = _trend([x[:: max(len(x) // ENOUGH, 1)] for x in runs])
+    if p_value > ALARM:
+        return None
     ratio = _last_to_first(runs)
     matters = max(ratio, 1 / ratio) > DRIFT_MATTERS if ratio > 0 else False
-    if p_value > ALARM or not matters:
+    if not matters:
         return None
     return Drift(ratio, p_value, sum(map(len, runs)))
 
@@ -558,18 +562,18 @@ def series(orders: pd.DataFrame, column: str) -> list[Floats]:
 
     An order whose start is not known has no place in time, and is left out.
     """
-    x = floats(orders[column])
-    started = orders["started_at"].astype("int64").to_numpy()
-    codes = coded(orders["run_id"])[0] if "run_id" in orders else np.zeros(len(x), dtype=np.intp)
+    x, started = floats(orders[column]), starts(orders)
     known = ~np.isnan(x) & ~is_value(orders["outcome"], CANCELLED)
     known &= orders["started_at"].notna().to_numpy()
-    if codes.any() or bool((started[1:] < started[:-1]).any()):
-        by_start = np.lexsort((started, codes))
-        by_start = by_start[known[by_start]]
-    else:
-        by_start = np.flatnonzero(known)
-    if not len(by_start):
+    if not known.any():
         return []
+    runs = runs_of(orders)
+    in_order = bool((started[1:] >= started[:-1]).all())
+    if runs is None:
+        return [x[known] if in_order else x[known][np.argsort(started[known], kind="stable")]]
+    codes = runs.codes
+    by_start = np.lexsort((started, codes))
+    by_start = by_start[known[by_start]]
     ends = np.flatnonzero(np.diff(codes[by_start])) + 1
     return list(np.split(x[by_start], ends))
 

@@ -52,15 +52,8 @@ class Modes(NamedTuple):
         return self.slow_ms / self.quick_ms
 
 
-def two_modes(times_ms: ArrayLike, *, in_order: bool = False) -> Modes | None:
+def two_modes(times_ms: ArrayLike) -> Modes | None:
     """Return the two groups of times with two modes, or None where one mode explains them.
-
-    Parameters
-    ----------
-    times_ms
-        The times.
-    in_order
-        Whether they are sorted already.
 
     Examples
     --------
@@ -73,21 +66,31 @@ def two_modes(times_ms: ArrayLike, *, in_order: bool = False) -> Modes | None:
     True
     """
     x = np.asarray(times_ms, dtype=np.float64)
-    x = x[np.searchsorted(x, 0.0, side="right") :] if in_order else np.sort(x[x > 0])
-    # A logarithm may be off by its last digit, but none is below the one before.
-    x = np.maximum.accumulate(np.log(x))
-    if len(x) < FEWEST or x[0] == x[-1]:
+    is_time = x > 0
+    x = x if is_time.all() else x[is_time]
+    few = len(x) <= MOST
+    # To put very many in order takes long: some decide whether there is a need.
+    drawn = _logs(x if few else np.random.default_rng(SEED).choice(x, MOST, replace=False))
+    if len(x) < FEWEST or drawn[0] == drawn[-1] or not (few or _has_two_modes(drawn)):
         return None
+    x = drawn if few else _logs(x)
     cut = _best_cut(x)
     quick_ms, slow_ms = (math.exp(type_7(part, 0.5)) for part in (x[:cut], x[cut:]))
-    if slow_ms < MATTERS * quick_ms or not _has_two_modes(x):
+    if slow_ms < MATTERS * quick_ms or (few and not _has_two_modes(x)):
         return None
     return Modes(1 - cut / len(x), quick_ms, slow_ms)
 
 
+def _logs(times: Floats) -> Floats:
+    """Return the logarithms of times in order."""
+    # One may be off by its last digit, but none is below the one before.
+    return np.maximum.accumulate(np.log(np.sort(times)))
+
+
 def _has_two_modes(x: Floats) -> bool:
+    """Say whether sorted values have two modes."""
     rng = np.random.default_rng(SEED)
-    looked_at = _untied(x if len(x) <= MOST else np.sort(rng.choice(x, MOST, replace=False)))
+    looked_at = _untied(x)
     root = math.sqrt(len(looked_at))
     found = dip(looked_at)
     if found * root > LIMIT:

@@ -135,7 +135,7 @@ def quantile(values: ArrayLike, p: float, level: float = 0.95) -> Quantile:
 def quantiles(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
     """Return several quantiles."""
     wanted = tuple(ps)
-    return quantiles_of_sorted(in_order(values), wanted, level)
+    return quantiles_of_sorted(in_places(values, wanted, level), wanted, level)
 
 
 def estimate(values: ArrayLike, p: float) -> float:
@@ -160,6 +160,27 @@ def in_order(values: ArrayLike) -> Floats:
     return np.sort(_known(values))
 
 
+def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Floats:
+    """Return the values without nulls, each that some quantiles ask for where order puts it.
+
+    So is the longest. Of very many it takes a third of the time to put all in order.
+
+    Examples
+    --------
+    >>> in_places([3.0, 1.0, float("nan"), 2.0], [0.5]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    x = _known(values)
+    n = len(x)
+    if n < FEW:
+        return np.sort(x)
+    ranks = {n}
+    for p in ps:
+        below = int((n - 1) * p)
+        ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
+    return np.partition(x, sorted(rank - 1 for rank in ranks if 1 <= rank <= n))
+
+
 SHORTEST_MS = 0.001  # the stamps' resolution: a shorter time counts as this in a ratio
 
 
@@ -175,7 +196,7 @@ def _known(values: ArrayLike) -> Floats:
 
 
 def quantiles_of_sorted(x: Floats, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
-    """Return quantiles of values that are sorted and have no nulls."""
+    """Return quantiles of values that are in order, or in the places that these ask for."""
     found = []
     for p in ps:
         needed = values_needed(p, level)

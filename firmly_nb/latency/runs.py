@@ -52,6 +52,10 @@ def runs_of(orders: pd.DataFrame) -> Runs | None:
 
     if "run_id" not in orders:
         return None
+    if isinstance(orders["run_id"].dtype, pd.CategoricalDtype):
+        own = orders["run_id"].cat.codes.to_numpy()
+        if not len(own) or own.min() == own.max():
+            return None
     codes, names = pd.factorize(orders["run_id"], use_na_sentinel=False)
     if len(names) < 2:
         return None

@@ -554,8 +554,13 @@ class Gatherings:
 
     def add(self, block: StageBlock) -> None:
         """Look at a stage."""
+        is_there = ~np.isnan(block.duration_ms)
+        if is_each(block.orders, len(self._reached)):  # of millions no place need be looked up
+            self._gathered[:] = block.gathered
+            self._reached += is_there
+            return
         self._gathered[block.orders] = block.gathered
-        came = block.orders[~np.isnan(block.duration_ms)]
+        came = block.orders[is_there]
         if len(came) < 2 or bool((came[1:] > came[:-1]).all()):
             self._reached[came] += 1
         else:  # an order has the stage twice
@@ -574,6 +579,19 @@ class Gatherings:
         is_buffered = 2 * of_them > of_all
         buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
         return Gathered(gathered, buffered, is_buffered[merchants])
+
+
+def is_each(numbers: Ints, count: int) -> bool:
+    """Say whether these are all numbers below a count, in order.
+
+    Examples
+    --------
+    >>> is_each(np.array([0, 1, 2]), 3), is_each(np.array([0, 2, 1]), 3)
+    (True, False)
+    """
+    if len(numbers) != count or (count and (numbers[0], numbers[-1]) != (0, count - 1)):
+        return False
+    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def gathered_in(blocks: StageBlocks, orders: pd.DataFrame) -> Gathered:
@@ -696,13 +714,14 @@ def times_of(
     without = np.flatnonzero(done & (own >= 0))
     counts = np.bincount(own[without], minlength=len(REASONS)).tolist()
     is_whole = kept.all()
+    kept_orders = orders if is_whole else orders[kept]
     together = block.together
     return StageTimes(
         block.name,
         duration if is_whole else duration[kept],
         block.uncertainty_us if is_whole else block.uncertainty_us[kept],
-        orders if is_whole else orders[kept],
-        block.rows if is_whole else block.rows[kept],
+        kept_orders,
+        kept_orders if block.rows is orders else block.rows if is_whole else block.rows[kept],
         {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
         block.rows[without],
         orders[without],

@@ -44,7 +44,7 @@ from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
     estimate,
-    in_order,
+    in_places,
     quantile_name,
     type_7,
     values_needed,
@@ -57,6 +57,7 @@ from firmly_nb.latency.stages import (
     OUT_OF_ORDER,
     Gathered,
     blocks_of,
+    is_each,
     order_of,
     stage_times,
     times_of,
@@ -220,7 +221,9 @@ class _Orders:
         """Return the row of a stage."""
         # An order whose time of the stage is not known says nothing of its share.
         whole = self._whole_ms - self._sum_ms(one.left_out_orders)
-        spent = float(one.times_ms[self.is_placed[one.orders]].sum())
+        is_each_there = is_each(one.orders, len(self.counted))
+        is_placed = self.is_placed if is_each_there else self.is_placed[one.orders]
+        spent = float(one.times_ms[is_placed].sum())
         extra = {
             "share_of_order": None if not whole or one.is_unknown else spent / whole,
             "coalesced_share": one.coalesced_share,
@@ -228,11 +231,10 @@ class _Orders:
             "left_out": len(one.left_out_rows),
             "left_out_why": _why(one),
         }
-        came = np.zeros(len(self.counted), dtype=bool)
-        came[one.orders] = came[one.left_out_orders] = True
-        # Nearly always all orders have it.
-        whole_units = len(one.orders) == len(came)
-        units = self.units if whole_units else self.units.of(one.orders)
+        came = np.full(len(self.counted), is_each_there)
+        if not is_each_there:
+            came[one.orders] = came[one.left_out_orders] = True
+        units = self.units if is_each_there else self.units.of(one.orders)
         return Part(one.name, one.times_ms, units, came, extra)
 
     def others(self, orders: pd.DataFrame, *, late: bool) -> Iterator[Part]:
@@ -253,8 +255,10 @@ class _Orders:
                 continue
             came = mask & ~np.isnan(values)
             extra = {"share_of_order": share}
-            units = self.units if came.all() else self.units.of(came)
-            yield Part(name, values[came], units, came, extra)
+            if came.all():
+                yield Part(name, values, self.units, came, extra)
+            else:
+                yield Part(name, values[came], self.units.of(came), came, extra)
 
 
 def parts_of(
@@ -307,6 +311,9 @@ def _looked_at(
         found = estimates_of(part, ps, level, ordered)
         return _row(part, ordered, found, known.counted, tried, level), found
 
+    def places(times_ms: Floats) -> Floats:
+        return in_places(times_ms, (*ps, 0.5), level)
+
     # Nearly always no merchant's streams were gathered; where some were, that is known at the end
     # only, and the stages are looked at again.
     gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
@@ -316,7 +323,7 @@ def _looked_at(
         each = iter(blocks)
         # Who looks at a stage is the only one to hold it, so that it can let its times go.
         while held := [block for block in (next(each, None),) if block is not None]:
-            looked.append(_look(held, doubts, gathered, known, row))
+            looked.append(_look(held, doubts, gathered, known, places, row))
         found = doubts.gatherings.found()
         if found.buffered == gathered.buffered:
             break
@@ -326,7 +333,7 @@ def _looked_at(
     rows = [looked[i].row for i in at]
     said = claims(events, stages, orders, doubts)
     others = known.others(orders, late=said.from_planned_start)
-    rows += [row(part, in_order(part.values)) for part in others]
+    rows += [row(part, in_places(part.values, ps, level)) for part in others]
     intervals = {values["stage"]: estimates for values, estimates in rows}
     return _Looked(table.frame([values for values, _ in rows]), intervals, told, said, known)
 
@@ -342,6 +349,7 @@ def _look(
     doubts: Doubts,
     gathered: Gathered,
     known: _Orders,
+    places: Callable[[Floats], Floats],
     row: Callable[[Part, Floats], tuple[dict[str, Any], Estimates]],
 ) -> _Seen:
     """Look at a stage, the only one that is held."""
@@ -351,8 +359,8 @@ def _look(
     one = times_of(block, own, gathered, known.cancelled)
     stage = block.name, block.ends
     del block, own
-    ordered = in_order(one.times_ms)
-    modes = two_modes(ordered, in_order=True)
+    ordered = places(one.times_ms)
+    modes = two_modes(one.times_ms)
     median = type_7(ordered, 0.5)
     told = _Stage(one.name, len(ordered), median, modes, one.left_out, one.reached)
     return _Seen(stage, told, row(known.part(one), ordered))
@@ -394,7 +402,7 @@ def estimates_of(
     part, ps, level
         The row, its quantiles, and the intervals' level.
     ordered
-        Its values in order, if they were put in order already.
+        Its values as ``in_places`` gives them, if that was done already.
     """
     found = quantiles_over(part.values, ps, part.units, level, ordered)
     # Whose order is in which unit is not kept: a summary is small.
@@ -669,12 +677,10 @@ def _sentences(
     return list(said)
 
 
-def _placed(orders: pd.DataFrame) -> Floats:
-    return floats(orders["time_to_order_placed_ms"])[is_value(orders["outcome"], PLACED)]
-
-
 def _few_orders(orders: pd.DataFrame, p: float) -> Iterator[str]:
-    n, needed = int((~np.isnan(_placed(orders))).sum()), values_needed(p)
+    times = floats(orders["time_to_order_placed_ms"])
+    n = int((is_value(orders["outcome"], PLACED) & ~np.isnan(times)).sum())
+    needed = values_needed(p)
     if n < needed:
         yield (
             f"Too few orders for {quantile_name(p)}: {count(needed)} placed orders are needed, "

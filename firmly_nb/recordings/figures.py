@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.snapshots import why_unread
+from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
@@ -33,7 +34,7 @@ from firmly_nb.recordings.sources import (
     parquet,
     plain_texts,
 )
-from firmly_nb.store.columns import PartFile, Same, at_once, failed
+from firmly_nb.store.columns import PartFile, Same, failed, in_turn
 from firmly_nb.store.files import StoreError
 from firmly_nb.store.schema import (
     arrow_schema,
@@ -44,7 +45,7 @@ from firmly_nb.store.schema import (
 from firmly_nb.store.stages import own_milestones, stage_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -67,9 +68,11 @@ OFTEN = 0.25  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
-OF_BLOCKS = ("duration_ms", "uncertainty_us", "place", "coalesced", "together", "gathered")
-COUNTED = ("n_events", "n_coalesced")
-OF_STAGES = (*OF_BLOCKS, "start_ms", "end_ms")
+OF_BLOCKS = ("duration_ms", "uncertainty_us")
+FLAGS = ("place", "coalesced", "together", "gathered")
+TOLD = "told"  # these in one number, which no file has
+COUNTS, COUNTED = "counts", ("n_events", "n_coalesced")
+OF_STAGES = (*OF_BLOCKS, *FLAGS, "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
 NAMED = ("stage", "from_milestone", "to_milestone")
@@ -163,7 +166,7 @@ def _order_pieces(
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
     ]
     if all(file.is_known for _, file in parts):
-        for pieces in read_ahead(read, parts):
+        for pieces in in_turn(read, parts, FILES_AT_ONCE):
             if failed(pieces):
                 break
             yield from pieces
@@ -171,12 +174,6 @@ def _order_pieces(
             return
     table = pa.table(stored_set.fresh_orders(names)).combine_chunks()
     yield slice(0, len(table)), {name: table[name].combine_chunks() for name in names}
-
-
-def read_ahead(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Do the same for each, as ``at_once`` does it, but only some before they are taken."""
-    for begin in range(0, len(items), FILES_AT_ONCE):
-        yield from at_once(work, items[begin : begin + FILES_AT_ONCE])
 
 
 def _plain(values: pa.Array | pa.ChunkedArray | Same, nothing: float) -> Any:
@@ -198,13 +195,6 @@ def _numbered(values: pa.Array | Same, known: dict[str, int]) -> Any:
     codes = [known.setdefault(text, len(known)) for text in values.dictionary.to_pylist()]
     places = values.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
     return np.array([*codes, -1], dtype=np.int32)[places]
-
-
-def connected() -> Any:
-    """Return a connection to DuckDB with a limit to its memory, whatever the size of the set."""
-    import duckdb
-
-    return duckdb.connect(config={"memory_limit": MEMORY})
 
 
 def order_notes(stored_set: StoredSet, rows: Rows, judged: Judged | None) -> pd.DataFrame:
@@ -251,7 +241,7 @@ def event_notes(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     new = [path for path in parts if path not in old]
     names = ["recording_id", *EVENT_NOTES.names[1:]]
     found = [conform(pa.table({}), EVENTS, names)]
-    connection = connected()
+    connection = database(memory_limit=MEMORY)
     # An older version did not say of a cart whether it was read; what has none may not have been.
     for paths, where in ((new, "unread IS NOT NULL"), (old, "cart_id IS NULL")):
         if paths:
@@ -293,7 +283,7 @@ def _why_unread(
     import pandas as pd
 
     found = np.full(len(noted), None, dtype=object)
-    connection = connected()
+    connection = database(memory_limit=MEMORY)
     mine = pa.table({"recording_id": noted["recording_id"], "seq": noted["seq"]})
     connection.from_arrow(mine.append_column("row", pa.array(np.arange(len(mine))))).create("mine")
     asked = files_relation(paths, "events", connection).filter("cart_id IS NULL")
@@ -354,12 +344,16 @@ class Judged(NamedTuple):
     evidence: list[str]
 
 
+NO_COUNTS = np.zeros(3, dtype=np.int64)
+
+
 class _Rows(NamedTuple):
     """Rows of one stage, of orders that were asked for."""
 
     stage: str
     numbers: Numbers
     columns: dict[str, Any]  # of texts their numbers, and the texts
+    counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
 class _Stages:
@@ -394,28 +388,37 @@ class _Stages:
         Parameters
         ----------
         names
-            Which columns.
+            Which columns; ``TOLD`` stands for ``FLAGS``, ``COUNTS`` for what orders count.
         stages
             Which stages.
         """
+        stored = [name for name in names if name not in {TOLD, COUNTS}]
+        stored += FLAGS if TOLD in names else ()
+        counted = COUNTED if COUNTS in names else ()
 
         def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
             begin, found = source
             if isinstance(found, PartFile):
-                found = _picked(found, ["stage", "order_row", *names], stages)
+                found = _picked(found, ["stage", "order_row", *stored, *counted], stages)
             codes, known = coded(found["stage"])
             numbers = self._number[begin + found["order_row"].to_numpy()]
             columns = {
                 name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
-                for name in names
+                for name in stored
             }
-            return [
+            if TOLD in names:
+                # Of all stages of a file at once, since each has few rows.
+                columns[TOLD] = _told(*(columns.pop(name) for name in FLAGS))
+            rows = [
                 _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
                 for code, mine in _runs(codes, numbers)
                 if stages is None or known[code] in stages
             ]
+            if counted and rows:
+                rows[0] = rows[0]._replace(counts=_count(found, numbers))
+            return rows
 
-        for found in read_ahead(of_source, self._sources):
+        for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
             if failed(found):
                 text = f"The saved set changed while it was read: {str(found)[:200].rstrip('.')}."
                 raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from found
@@ -442,14 +445,14 @@ class _Stages:
         found: dict[str, _Placed] = {}
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
-        counted = () if self._reads else COUNTED
-        for rows in self._read((*OF_BLOCKS, "to_milestone", *counted), stages):
+        counted = () if self._reads else (COUNTS,)
+        for rows in self._read((*OF_BLOCKS, TOLD, "to_milestone", *counted), stages):
             codes, names = rows.columns["to_milestone"]
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
-            times = rows.columns["duration_ms"], rows.columns["uncertainty_us"]
+            columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             placed = found.setdefault(rows.stage, _Placed(self._orders))
-            placed.put(rows.numbers, (*times, _told(rows), ends[_alike(codes)]))
-            counts += _count(rows) if counted else 0
+            placed.put(rows.numbers, (*columns, ends[_alike(codes)]))
+            counts += rows.counts
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
@@ -458,8 +461,8 @@ class _Stages:
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
         if self._reads is None:
-            pieces = self._read(COUNTED)
-            self._reads = Reads(*sum(map(_count, pieces), np.zeros(3, np.int64)).tolist())
+            counts = np.sum([NO_COUNTS, *(rows.counts for rows in self._read((COUNTS,)))], axis=0)
+            self._reads = Reads(*counts.tolist())
         return self._reads
 
     def event_counts(self) -> pd.DataFrame:
@@ -556,10 +559,14 @@ def _alike(values: Any) -> Any:
     return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
 
 
-def _count(rows: _Rows) -> NDArray[np.int64]:
+def _count(stages: pa.Table, numbers: Numbers) -> NDArray[np.int64]:
     """Return how many events some orders have, how many share a read, and how many have any."""
-    n, shared = (rows.columns[name].astype(np.int64) for name in COUNTED)
-    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
+    counted = stages.select(COUNTED)
+    if numbers.min(initial=0) < 0:
+        counted = counted.filter(pa.array(numbers >= 0))
+    n, shared = counted.columns
+    found = [pc.sum(each).as_py() or 0 for each in (n, shared, pc.greater(n, 0))]
+    return np.array(found, dtype=np.int64)
 
 
 class _Placed:
@@ -629,11 +636,13 @@ class _Placed:
         return numbers, (*(column[numbers] for column in places), self._end)
 
 
-def _told(rows: _Rows) -> Any:
+def _told(place: Any, coalesced: Any, together: Any, gathered: Any) -> Numbers:
     """Return the flags and the places of some stages as numbers above 0."""
-    place, coalesced, together, gathered = (rows.columns[name] for name in OF_BLOCKS[2:])
-    flags = 8 * gathered.astype(np.int32) + 4 * together + 2 * coalesced + 1
-    return _alike(16 * place + flags)
+    told: Numbers = 16 * place + 1
+    for bit, flags in ((2, coalesced), (4, together), (8, gathered)):
+        if flags.any():
+            told += np.int32(bit) * flags
+    return told
 
 
 def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:

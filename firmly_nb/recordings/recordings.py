@@ -1477,6 +1477,8 @@ class Recordings(Sequence[Recording]):
         ------
         duckdb.Error
             If the query is wrong.
+        MemoryError
+            If it needs more memory than DuckDB may use. Sorting and joining use the disk then.
 
         Examples
         --------

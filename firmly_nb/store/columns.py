@@ -7,9 +7,11 @@ gives them another order, selects among them and makes tables and recordings.
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -495,6 +497,11 @@ class EventPositions:
 
 def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Do the same for each, several at a time; where a file is damaged the error is the result."""
+    return list(in_turn(work, items, len(items)))
+
+
+def in_turn(work: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
+    """Do the same for each, as ``at_once`` does it, but only for some before they are taken."""
 
     def safely(item: Any) -> Any:
         try:
@@ -502,10 +509,16 @@ def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         except DAMAGED as error:
             return error
 
-    if len(items) < 2:
-        return [safely(item) for item in items]
+    some = iter(items)
+    first = [*islice(some, 2)]
+    if len(first) < 2:
+        yield from map(safely, first)
+        return
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
-        return list(pool.map(safely, items))
+        found = deque(pool.submit(safely, item) for item in chain(first, islice(some, ahead - 2)))
+        while found:
+            yield found.popleft().result()
+            found.extend(pool.submit(safely, item) for item in islice(some, 1))
 
 
 def failed(found: Any) -> bool:

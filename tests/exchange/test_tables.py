@@ -312,6 +312,15 @@ def test_a_table_that_does_not_exist_is_told_beside_those_that_do(made):  # noqa
         made.sql("select * from evnts")
 
 
+MEDIAN = "select median(hash(i)) as m from orders, range(200000) t(i)"  # it holds all values
+
+
+def test_a_query_that_does_not_fit_into_memory_says_what_to_do(made):  # noqa: F811
+    with pytest.raises(MemoryError, match=r"raise memory_limit of recs\.duckdb\(\)") as refused:
+        made.sql(f"set memory_limit = '16MB'; {MEDIAN}")
+    assert code_of(refused.value) == "FNB355"
+
+
 @pytest.mark.parametrize("query", ["", "  "])
 def test_no_query_says_what_one_is(made, query):  # noqa: F811
     with pytest.raises(ValueError, match="select") as refused:
