@@ -18,7 +18,7 @@ import orjson
 
 from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SUCCESS, milestone_of
-from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
+from firmly_nb.api.personal import mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import find_snapshot, order_number
 from firmly_nb.outcomes import Existence, OutcomeName
 
@@ -113,6 +113,11 @@ class _Packing:
                     object.__setattr__(self, "_json", bytes(memoryview(text)))
                     object.__delattr__(self, self.PACKS)
         return self
+
+    @property
+    def json(self) -> bytes:
+        """The JSON as text."""
+        return orjson.dumps(getattr(self, self.PACKS)) if self._json is None else self._json
 
     @property
     def packed_bytes(self) -> int:
@@ -407,13 +412,13 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         return mask_personal_text(words, values, kept)
 
     if isinstance(record, Event):
-        return replace(
-            record,
-            event=text(record.event),
-            data=mask_personal(record.data, values, kept),
-            id=text(record.id),
-            raw=None,
-        )
+        data = record.data
+        clean = {"event": text(record.event), "data": mask_personal(data, values, kept)}
+        clean["id"] = record.id and text(record.id)
+        is_same = clean["data"] is data and clean["event"] == record.event
+        if is_same and clean["id"] == record.id and record.raw is None:
+            return record  # as most are; a copy takes as long as the look at it
+        return replace(record, **clean, raw=None)
     return replace(
         record,
         error_code=record.error_code and text(record.error_code),
@@ -438,17 +443,11 @@ def shareable(order: Recorded) -> Recorded:
     start, events, end, cut_off, warnings = order
     return Recorded(
         masked(start, start),
-        [_shareable(event, start) for event in events],
+        [replace(masked(event, start), _exact=None) for event in events],
         masked(end, start),
         cut_off,
         [masked_text(text, start) for text in warnings],
     )
-
-
-def _shareable(event: Event, start: Start) -> Event:
-    words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
-    is_clean = not may_be_personal(words, tuple(start.personal))
-    return replace(event, raw=None, _exact=None) if is_clean else masked(event, start)
 
 
 def masked_text(text: str, start: Start) -> str:

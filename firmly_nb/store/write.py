@@ -9,7 +9,6 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.api.personal import may_be_personal
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.paths import expanded
@@ -74,9 +73,8 @@ def stored_rows(
     """
     start, events, end, cut_off, warnings = recording
     start = replace(start, tags={**tags, **start.tags})
-    kept = [_kept_event(event, start, keep_personal) for event in events]
-    events = [event for event, _ in kept]
     if not keep_personal:
+        events = [masked(event, start) for event in events]
         end, start = masked(end, start), masked(start, start)
     row = order_row(start, events, end)
     row["merchant"] = row.pop("domain")
@@ -87,8 +85,8 @@ def stored_rows(
     row["end"] = None if cut_off else encode(end).decode()
     row["warnings"] = _text(list(warnings))
     rows = event_rows(start, events)
-    for (event, data), event_row in zip(kept, rows, strict=True):
-        event_row["data"] = data
+    for event, event_row in zip(events, rows, strict=True):
+        event_row["data"] = None if event_row["data"] is None else event.json.decode()
         event_row["raw"] = event.raw
         event_row["t_ns"] = event.t_ns
         event_row["read_delay_us"] = event.read_delay_us
@@ -118,15 +116,6 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     if missing > 0:
         warnings.append(f"{missing} of its {order['n_events']} events could not be read")
     return recorded(records, warnings)
-
-
-def _kept_event(event: Event, start: Start, keep_personal: bool) -> tuple[Event, str | None]:
-    """Return an event as it is kept, and its data as text."""
-    if not keep_personal:
-        words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
-        is_clean = not may_be_personal(words, tuple(start.personal))
-        event = replace(event, raw=None) if is_clean else masked(event, start)
-    return event, None if event.data is None else orjson.dumps(event.data).decode()
 
 
 def _event(row: Row) -> Event:

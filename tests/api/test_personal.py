@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from firmly_nb.api.personal import (
     mask_personal,
     mask_personal_text,
-    may_be_personal,
     personal_values,
 )
 
@@ -242,7 +241,6 @@ def test_a_list_of_bytes_in_data_is_masked_whole(name):
         data = {"buffer": {"type": "Buffer", "data": numbers}, "sizes": [38, 40, 42], "n": 1}
         masked = mask_personal(data, VALUES)
         assert masked == {**data, "buffer": {"type": "Buffer", "data": "***"}}
-        assert may_be_personal(orjson.dumps(data), VALUES)
 
 
 def test_a_telephone_number_that_is_a_number_is_masked():
@@ -366,10 +364,11 @@ def test_masking_again_changes_nothing(tree):
 
 
 @given(json_values)
-def test_the_quick_look_misses_nothing(tree):
+def test_what_stands_beside_a_value_changes_nothing(tree):
+    """Where a text with a quote is, each string is looked at for itself."""
     for values in ((), VALUES):
-        if mask_personal(tree, values) != tree:
-            assert may_be_personal(orjson.dumps(tree), values)
+        beside = mask_personal({"a": tree, "b": 'of 5"'}, values)
+        assert beside == {"a": mask_personal(tree, values), "b": 'of 5"'}
 
 
 @given(
