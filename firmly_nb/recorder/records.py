@@ -405,29 +405,32 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
     End(outcome='incomplete', ... error_description='no street for ***', ...)
     """
     if isinstance(record, Start):
-        return replace(record, personal=[])
+        return _changed(record, personal=[])
     values, kept = tuple(start.personal), _kept(start)
 
     def text(words: str) -> str:
         return mask_personal_text(words, values, kept)
 
+    packed = getattr(record, record.PACKS)
+    clean = mask_personal(packed, values, kept)
+    if clean is not packed:
+        record = replace(record, **{record.PACKS: clean})
     if isinstance(record, Event):
-        data = record.data
-        clean = {"event": text(record.event), "data": mask_personal(data, values, kept)}
-        clean["id"] = record.id and text(record.id)
-        is_same = clean["data"] is data and clean["event"] == record.event
-        if is_same and clean["id"] == record.id and record.raw is None:
-            return record  # as most are; a copy takes as long as the look at it
-        return replace(record, **clean, raw=None)
-    return replace(
+        return _changed(record, event=text(record.event), id=text(record.id), raw=None)
+    return _changed(
         record,
         error_code=record.error_code and text(record.error_code),
         error_description=record.error_description and text(record.error_description),
-        confirmation=mask_personal(record.confirmation, values, kept),
         unfinished=record.unfinished and text(record.unfinished),
         encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
+    """Return a record with other fields; itself if they are the same, since a copy takes long."""
+    is_same = all(getattr(record, name) == value for name, value in to.items())
+    return record if is_same else replace(record, **to)
 
 
 def shareable(order: Recorded) -> Recorded:

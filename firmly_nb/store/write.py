@@ -72,7 +72,8 @@ def stored_rows(
         Whether names, streets, telephone numbers and e-mail addresses stay.
     """
     start, events, end, cut_off, warnings = recording
-    start = replace(start, tags={**tags, **start.tags})
+    if tags:
+        start = replace(start, tags={**tags, **start.tags})
     if not keep_personal:
         events = [masked(event, start) for event in events]
         end, start = masked(end, start), masked(start, start)
@@ -150,7 +151,9 @@ def _text(value: Any) -> str | None:
 GROUP_EVENTS = 8_192
 GROUP_ORDERS = 8_192
 GROUP_BYTES = 8 * 1024 * 1024
-HELD_BYTES = 16 * GROUP_BYTES  # over all partitions
+# Over all partitions: of events as rows, and of orders, which wait longer, as tables.
+HELD_BYTES = 6 * GROUP_BYTES
+HELD_ORDERS_BYTES = 6 * GROUP_BYTES
 OPEN_PARTS = 100  # two files each
 
 Row = dict[str, Any]
@@ -190,6 +193,7 @@ class _Group:
     events: int = 0
     size: int = 0
     orders: list[pa.Table] = field(default_factory=list)
+    orders_size: int = 0
 
     def add(self, rows: Rows) -> int:
         self.held.append(rows)
@@ -207,6 +211,7 @@ class _Group:
         for orders, events, rows in _tables(self.held, written.left_out):
             self.writer.write("events", events)
             self.orders.append(orders)
+            self.orders_size += orders.get_total_buffer_size()
             for order, _ in rows:
                 written.count(order)
         if sum(map(len, self.orders)) >= GROUP_ORDERS:
@@ -219,7 +224,7 @@ class _Group:
         if self.orders:
             joined = pa.concat_tables(self.orders).unify_dictionaries().combine_chunks()
             self.writer.write("orders", joined)
-            self.orders = []
+            self.orders, self.orders_size = [], 0
 
     def close(self, written: Written) -> int:
         """Write what is left, and finish the part; return how many bytes are free by that."""
@@ -262,7 +267,11 @@ def write_parts(
             if groups[where].is_full:
                 held -= groups[where].flush(written)
             elif held > HELD_BYTES:
-                held -= sum(group.flush(written) for group in groups.values())
+                held -= max(groups.values(), key=lambda group: group.size).flush(written)
+            else:
+                continue
+            if sum(group.orders_size for group in groups.values()) > HELD_ORDERS_BYTES:
+                max(groups.values(), key=lambda group: group.orders_size).flush_orders()
         for group in groups.values():
             group.close(written)
     except BaseException:
