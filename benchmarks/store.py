@@ -245,8 +245,8 @@ The process that loaded and made the table took
 | --- | ---: | ---: |
 {chr(10).join(sizes)}
 
-Saving took {written["seconds"]:.0f} s of processor time, {each_us:.0f} µs an event, and {written["peak_mib"]:,.0f}
-MiB at the peak, which does not grow with their number.
+Saving took {written["seconds"]:.0f} s of processor time, {each_us:.0f} µs an event, and
+{written["peak_mib"]:,.0f} MiB at the peak, which does not grow with their number.
 """
 
 

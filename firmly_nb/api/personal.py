@@ -212,7 +212,19 @@ _mask_short = lru_cache(maxsize=4096)(_mask_text)  # each event has a name, and 
 
 
 def _without_begun(text: str, values: tuple[str, ...]) -> str:
-    """Mask a value of which a text that was cut has the begin only."""
+    """Mask a value of which a text that was cut has the begin only, maybe as a list of bytes."""
+    if (masked := _without_begun_text(text, values)) != text:
+        return masked
+    said = text.removesuffix(CUT)
+    match = _APART_CUT.search(said[-LONGEST_BEGUN:])
+    for numbers in (match[1], _LAST_NUMBER.sub("", match[1])) if match else ():
+        for plain in (_APART.sub(read, numbers) + CUT for read in (_from_hexes, _from_ints)):
+            if match and _without_begun_text(plain, values) != plain:
+                return f"{said.removesuffix(match[0])}{MASK}{CUT}"
+    return text
+
+
+def _without_begun_text(text: str, values: tuple[str, ...]) -> str:
     said = text.removesuffix(CUT)
     folded = said.lower()
     for value in values:
@@ -314,9 +326,7 @@ def _masked_by_strings(value: Any, text: str, strings: _Strings, kept: tuple[str
     if not any(_is_changed(string, finders, kept) for string, finders in found.items()):
         return value
     among = {finder for finders in found.values() for finder in finders}
-    return _masked(
-        value, tuple(f for f in strings.finders if f in among), kept, MAX_DEPTH, False
-    )
+    return _masked(value, tuple(f for f in strings.finders if f in among), kept, MAX_DEPTH, False)
 
 
 def _has_value(text: str, name: str) -> bool:
@@ -553,10 +563,13 @@ _CODE_POINT = re.compile(
 _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xC0)}
 _MISREAD = re.compile(f"[\xc2-\xf4][\x80-\xbf{''.join(_WINDOWS)}]{{1,3}}")
 # Bytes one by one, as dumps and logs write them: 5A 6F C3 AB, 0x5a,0x6f and 90, 111, 195, 171.
-_APART = re.compile(
-    r"(?<![\w.])(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
-    r"(?:[\s,:]{1,3}(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})){2,}(?![\w.])"
-)
+_ONE_BYTE = r"(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
+_SOME_BYTES = rf"(?<![\w.]){_ONE_BYTE}(?:[\s,:]{{1,3}}{_ONE_BYTE}){{2,}}"
+_APART = re.compile(rf"{_SOME_BYTES}(?![\w.])")
+# The same at the end of a text that was cut, maybe within a number; so many characters of it.
+_APART_CUT = re.compile(rf"({_SOME_BYTES})[\s,:]{{0,3}}(?:0x)?-?[0-9A-Fa-f]?\Z")
+_LAST_NUMBER = re.compile(r"[\s,:]+[^\s,:]*\Z")
+LONGEST_BEGUN = 1_000
 _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
 # What nobody sees: the default ignorable code points of Unicode.
 _UNSEEN = re.compile(

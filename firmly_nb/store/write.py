@@ -50,7 +50,7 @@ from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, a
 from firmly_nb.store.stages import write_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -268,10 +268,7 @@ def write_parts(
                 held -= groups[where].flush(written)
             elif held > HELD_BYTES:
                 held -= max(groups.values(), key=lambda group: group.size).flush(written)
-            else:
-                continue
-            if sum(group.orders_size for group in groups.values()) > HELD_ORDERS_BYTES:
-                max(groups.values(), key=lambda group: group.orders_size).flush_orders()
+            _bound_orders(groups.values())
         for group in groups.values():
             group.close(written)
     except BaseException:
@@ -279,6 +276,12 @@ def write_parts(
             group.writer.discard()
         raise
     return written
+
+
+def _bound_orders(groups: Collection[_Group]) -> None:
+    """Write the orders of the partition with most of them if all are too large."""
+    if sum(group.orders_size for group in groups) > HELD_ORDERS_BYTES:
+        max(groups, key=lambda group: group.orders_size).flush_orders()
 
 
 def _tables(
