@@ -22,7 +22,7 @@ import orjson
 from firmly_nb.api.secrets import MAX_DEPTH, TOO_DEEP, replace_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 MASK = "***"
@@ -158,7 +158,7 @@ def _telling_words(name: str) -> list[str]:
 
 
 def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> Any:
-    """Return a JSON value with everything masked that names a person.
+    """Return a JSON value with everything masked that names a person; itself if nothing does.
 
     Parameters
     ----------
@@ -176,6 +176,8 @@ def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...
     >>> mask_personal({"notice": "Dear ADA, harbor.ada.test is closed"}, ("Ada",))
     {'notice': 'Dear ***, harbor.ada.test is closed'}
     """
+    if (text := _splittable(value)) is not None:
+        return _masked_by_strings(value, text, _strings(values), kept)
     value = _masked(value, (), kept, MAX_DEPTH, False)
     if not values:
         return value
@@ -197,12 +199,32 @@ def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str,
     >>> mask_personal_text("no ride to 10%20SAMPLE%20WAY", ("10 Sample Way",))
     'no ride to ***'
     """
+    return (_mask_short if len(text) <= SHORT_TEXT else _mask_text)(text, values, kept)
+
+
+def _mask_text(text: str, values: tuple[str, ...], kept: tuple[str, ...]) -> str:
     masked = _masked_text(text, _finders(values), kept, MAX_NESTED)
     return _without_begun(masked, values) if masked.endswith(CUT) else masked
 
 
+SHORT_TEXT = 200
+_mask_short = lru_cache(maxsize=4096)(_mask_text)  # each event has a name, and most have few
+
+
 def _without_begun(text: str, values: tuple[str, ...]) -> str:
-    """Mask a value of which a text that was cut has the begin only."""
+    """Mask a value of which a text that was cut has the begin only, maybe as a list of bytes."""
+    if (masked := _without_begun_text(text, values)) != text:
+        return masked
+    said = text.removesuffix(CUT)
+    match = _APART_CUT.search(said[-LONGEST_BEGUN:])
+    for numbers in (match[1], _LAST_NUMBER.sub("", match[1])) if match else ():
+        for plain in (_APART.sub(read, numbers) + CUT for read in (_from_hexes, _from_ints)):
+            if match and _without_begun_text(plain, values) != plain:
+                return f"{said.removesuffix(match[0])}{MASK}{CUT}"
+    return text
+
+
+def _without_begun_text(text: str, values: tuple[str, ...]) -> str:
     said = text.removesuffix(CUT)
     folded = said.lower()
     for value in values:
@@ -213,23 +235,125 @@ def _without_begun(text: str, values: tuple[str, ...]) -> str:
     return text
 
 
-def may_be_personal(text: bytes, values: tuple[str, ...]) -> bool:
-    """Look quickly whether there can be anything to mask in JSON that was just written.
-
-    It costs a small part of :func:`mask_personal`, and says yes now and then where there is none.
-    """
-    return _FIELDS.search(text) is not None or bool(_found(text.decode(), _finders(values)))
-
-
 def _text_of(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-# A personal field whose value is neither empty nor masked; or a text that may be JSON itself.
-_FIELDS = re.compile(
-    rb'(?i)"(?:%s)":(?!null|false|0[,}]|""|\[\]|\{\}|"\*\*\*")|\\"'
-    % "|".join(re.sub("_|(?=[0-9])", "[-_ ]?", key) for key in sorted(PERSONAL_KEYS)).encode()
-)
+# Carts repeat most of their strings in each event. JSON without an escaped quote is therefore split
+# at its quotes, and only strings that are new are looked at. Between strings are numbers and lists
+# of bytes: each is whole in one piece, and counts as a string here.
+
+LONGEST_SPLIT = 200_000  # characters of JSON; the strings of more would take too much memory
+MOST_REMEMBERED = 1_000_000  # characters of strings
+# What a field with nothing to mask goes on with.
+_EMPTY = ("null", "false", "0,", "0}", '""', "[]", "{}", f'"{MASK}"')
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def _splittable(value: Any) -> str | None:
+    """Return a value as JSON that may be split at its quotes; None if only the long way is safe."""
+    try:
+        text = _text_of(value)
+    except TypeError:  # half a surrogate pair, a number beyond 64 bits, endless nesting
+        return None
+    is_one = len(text) <= LONGEST_SPLIT and '\\"' not in text
+    return text if is_one and _is_shallow(text) else None
+
+
+def _is_shallow(text: str) -> bool:
+    """Return whether JSON without an escaped quote is surely nested no deeper than is masked."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return True
+    brackets = "".join(text.split('"')[::2]).encode().translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH // 2):  # each time one or two levels go
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return not brackets
+
+
+class _Strings:
+    """Strings that were looked at for some values: which of them can need a mask."""
+
+    def __init__(self, values: tuple[str, ...]) -> None:
+        self.finders = _finders(values)
+        self._size = 0
+        self._clean: set[str] = set()
+        # Whether it is called as a personal field is; the finders whose values it can hold.
+        self._told: dict[str, tuple[bool, Finders]] = {}
+
+    def look(self, text: str) -> dict[str, tuple[bool, Finders]]:
+        """Return what was found in the strings of JSON, of those in which something was."""
+        if self._size > MOST_REMEMBERED:
+            self._clean, self._told, self._size = set(), {}, 0
+        clean, told = self._clean, self._told  # another thread may begin anew
+        strings = set(text.split('"')) - clean
+        if new := strings - told.keys():
+            self._size += sum(map(len, new))
+            for some in _some_at_once(new):
+                found = _found('"'.join(some), self.finders)
+                for string in some:
+                    is_name = plain_name(string) in _PERSONAL_NAMES
+                    finders = _found(string, found)
+                    if is_name or finders:
+                        told[string] = is_name, finders
+                    else:
+                        clean.add(string)
+        return {string: told[string] for string in strings if string in told}
+
+
+_strings = lru_cache(maxsize=16)(_Strings)
+
+
+def _some_at_once(strings: Iterable[str]) -> Iterator[list[str]]:
+    """Put strings together, as many as are a short text; a longer one is alone."""
+    some: list[str] = []
+    size = 0
+    for string in strings:
+        size += len(string) + 1
+        if some and size > SHORT_TEXT:
+            yield some
+            some, size = [], len(string) + 1
+        some.append(string)
+    yield some
+
+
+def _masked_by_strings(value: Any, text: str, strings: _Strings, kept: tuple[str, ...]) -> Any:
+    told = strings.look(text)
+    names = {name for name, (is_name, _) in told.items() if is_name and _has_value(text, name)}
+    if names:
+        value = _without_fields(value, names)
+        told = strings.look(_text_of(value))
+    found = {string: finders for string, (_, finders) in told.items() if finders}
+    if not any(_is_changed(string, finders, kept) for string, finders in found.items()):
+        return value
+    among = {finder for finders in found.values() for finder in finders}
+    return _masked(value, tuple(f for f in strings.finders if f in among), kept, MAX_DEPTH, False)
+
+
+def _has_value(text: str, name: str) -> bool:
+    """Return whether a field of that name has something to mask anywhere."""
+    _, *after = text.split(f'"{name}":')
+    return any(not rest.startswith(_EMPTY) for rest in after)
+
+
+def _without_fields(value: Any, names: set[str]) -> Any:
+    if isinstance(value, list):
+        return [
+            _without_fields(item, names) if isinstance(item, (dict, list)) else item
+            for item in value
+        ]
+    return {
+        key: (MASK if item else item)
+        if key in names
+        else _without_fields(item, names)
+        if isinstance(item, (dict, list))
+        else item
+        for key, item in value.items()
+    }
+
+
+def _is_changed(string: str, finders: Finders, kept: tuple[str, ...]) -> bool:
+    search = _search_short if len(string) <= SHORT_TEXT else _search
+    return search(string, finders, kept) != string
 
 
 def _masked(
@@ -320,6 +444,9 @@ def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
     return text
 
 
+_search_short = lru_cache(maxsize=4096)(_search)
+
+
 def _replace(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
     for finder in finders:
         spared = [
@@ -333,19 +460,21 @@ def _replace(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
 
 def _found(text: str, finders: Finders) -> Finders:
     """Return the finders whose values can be in a text; most texts hold none."""
+    if not finders:
+        return ()
     words = [_folded(reading) for reading in _read_as(text)]
     letters = [_only_letters(word) for word in words]
     readings = {
-        "words": words,
-        "letters": letters,
-        "digits": [plain.translate(None, _NO_DIGITS) for plain in letters],
+        "words": b" ".join(words),
+        "letters": b" ".join(letters),
+        "digits": b" ".join(plain.translate(None, _NO_DIGITS) for plain in letters),
         # Of a cart few words are long enough.
-        "encoded": [b" ".join(_LONG.findall(text.lower().encode("utf-8", "replace")))],
+        "encoded": b" ".join(_LONG.findall(text.lower().encode("utf-8", "replace"))),
     }
     return tuple(
         finder
         for finder in finders
-        if any(finder.needle in reading for reading in readings[finder.reading])
+        if finder.needle in readings[finder.reading]
         # A name is mostly found in another word, or in a host's name.
         and (finder.reading != "words" or any(_stands_alone(word, finder) for word in words))
     )
@@ -399,7 +528,7 @@ def _read_as(text: str) -> list[str]:
     readings: dict[str, None] = {text: None}
     if _has_bytes_apart(text):
         readings.update(dict.fromkeys(_APART.sub(said, text) for said in (_from_hexes, _from_ints)))
-    if not _ESCAPED.search(text):
+    if not any(map(_ESCAPED.search, readings)):
         return list(readings)
     readings[_QUOTED_PRINTABLE.sub(_from_hex, text)] = None
     readings.update(dict.fromkeys(_TAG.sub(instead, text) for instead in (" ", "")))
@@ -434,10 +563,13 @@ _CODE_POINT = re.compile(
 _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xC0)}
 _MISREAD = re.compile(f"[\xc2-\xf4][\x80-\xbf{''.join(_WINDOWS)}]{{1,3}}")
 # Bytes one by one, as dumps and logs write them: 5A 6F C3 AB, 0x5a,0x6f and 90, 111, 195, 171.
-_APART = re.compile(
-    r"(?<![\w.])(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
-    r"(?:[\s,:]{1,3}(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})){2,}(?![\w.])"
-)
+_ONE_BYTE = r"(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
+_SOME_BYTES = rf"(?<![\w.]){_ONE_BYTE}(?:[\s,:]{{1,3}}{_ONE_BYTE}){{2,}}"
+_APART = re.compile(rf"{_SOME_BYTES}(?![\w.])")
+# The same at the end of a text that was cut, maybe within a number; so many characters of it.
+_APART_CUT = re.compile(rf"({_SOME_BYTES})[\s,:]{{0,3}}(?:0x)?-?[0-9A-Fa-f]?\Z")
+_LAST_NUMBER = re.compile(r"[\s,:]+[^\s,:]*\Z")
+LONGEST_BEGUN = 1_000
 _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
 # What nobody sees: the default ignorable code points of Unicode.
 _UNSEEN = re.compile(
@@ -484,7 +616,6 @@ def _from_ints(match: re.Match[str]) -> str:
         return match[0]
 
 
-SHORT_TEXT = 200
 # Digits, letters of hex numbers and what stands between numbers. In a long text a number between
 # two others is looked for first: that costs a tenth.
 _KINDS = bytearray(b"x" * 256)

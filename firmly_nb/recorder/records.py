@@ -18,7 +18,7 @@ import orjson
 
 from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, SUCCESS, milestone_of
-from firmly_nb.api.personal import mask_personal, mask_personal_text, may_be_personal
+from firmly_nb.api.personal import mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import order_number, unsubmitted
 from firmly_nb.outcomes import Existence, OutcomeName
 
@@ -113,6 +113,11 @@ class _Packing:
                     object.__setattr__(self, "_json", bytes(memoryview(text)))
                     object.__delattr__(self, self.PACKS)
         return self
+
+    @property
+    def json(self) -> bytes:
+        """The JSON as text."""
+        return orjson.dumps(getattr(self, self.PACKS)) if self._json is None else self._json
 
     @property
     def packed_bytes(self) -> int:
@@ -400,29 +405,32 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
     End(outcome='incomplete', ... error_description='no street for ***', ...)
     """
     if isinstance(record, Start):
-        return replace(record, personal=[])
+        return _changed(record, personal=[])
     values, kept = tuple(start.personal), _kept(start)
 
     def text(words: str) -> str:
         return mask_personal_text(words, values, kept)
 
+    packed = getattr(record, record.PACKS)
+    clean = mask_personal(packed, values, kept)
+    if clean is not packed:
+        record = replace(record, **{record.PACKS: clean})
     if isinstance(record, Event):
-        return replace(
-            record,
-            event=text(record.event),
-            data=mask_personal(record.data, values, kept),
-            id=text(record.id),
-            raw=None,
-        )
-    return replace(
+        return _changed(record, event=text(record.event), id=text(record.id), raw=None)
+    return _changed(
         record,
         error_code=record.error_code and text(record.error_code),
         error_description=record.error_description and text(record.error_description),
-        confirmation=mask_personal(record.confirmation, values, kept),
         unfinished=record.unfinished and text(record.unfinished),
         encoding=record.encoding and text(record.encoding),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
+    """Return a record with other fields; itself if they are the same, since a copy takes long."""
+    is_same = all(getattr(record, name) == value for name, value in to.items())
+    return record if is_same else replace(record, **to)
 
 
 def shareable(order: Recorded) -> Recorded:
@@ -438,17 +446,11 @@ def shareable(order: Recorded) -> Recorded:
     start, events, end, cut_off, warnings = order
     return Recorded(
         masked(start, start),
-        [_shareable(event, start) for event in events],
+        [replace(masked(event, start), _exact=None) for event in events],
         masked(end, start),
         cut_off,
         [masked_text(text, start) for text in warnings],
     )
-
-
-def _shareable(event: Event, start: Start) -> Event:
-    words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
-    is_clean = not may_be_personal(words, tuple(start.personal))
-    return replace(event, raw=None, _exact=None) if is_clean else masked(event, start)
 
 
 def masked_text(text: str, start: Start) -> str:

@@ -9,7 +9,6 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.api.personal import may_be_personal
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.paths import expanded
@@ -51,7 +50,7 @@ from firmly_nb.store.schema import STORED_EVENTS, STORED_ORDERS, arrow_schema, a
 from firmly_nb.store.stages import write_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -73,10 +72,10 @@ def stored_rows(
         Whether names, streets, telephone numbers and e-mail addresses stay.
     """
     start, events, end, cut_off, warnings = recording
-    start = replace(start, tags={**tags, **start.tags})
-    kept = [_kept_event(event, start, keep_personal) for event in events]
-    events = [event for event, _ in kept]
+    if tags:
+        start = replace(start, tags={**tags, **start.tags})
     if not keep_personal:
+        events = [masked(event, start) for event in events]
         end, start = masked(end, start), masked(start, start)
     row = order_row(start, events, end)
     row["merchant"] = row.pop("domain")
@@ -87,8 +86,8 @@ def stored_rows(
     row["end"] = None if cut_off else encode(end).decode()
     row["warnings"] = _text(list(warnings))
     rows = event_rows(start, events)
-    for (event, data), event_row in zip(kept, rows, strict=True):
-        event_row["data"] = data
+    for event, event_row in zip(events, rows, strict=True):
+        event_row["data"] = None if event_row["data"] is None else event.json.decode()
         event_row["raw"] = event.raw
         event_row["t_ns"] = event.t_ns
         event_row["read_delay_us"] = event.read_delay_us
@@ -118,15 +117,6 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     if missing > 0:
         warnings.append(f"{missing} of its {order['n_events']} events could not be read")
     return recorded(records, warnings)
-
-
-def _kept_event(event: Event, start: Start, keep_personal: bool) -> tuple[Event, str | None]:
-    """Return an event as it is kept, and its data as text."""
-    if not keep_personal:
-        words = b" ".join((orjson.dumps(event.data), event.event.encode(), event.id.encode()))
-        is_clean = not may_be_personal(words, tuple(start.personal))
-        event = replace(event, raw=None) if is_clean else masked(event, start)
-    return event, None if event.data is None else orjson.dumps(event.data).decode()
 
 
 def _event(row: Row) -> Event:
@@ -161,7 +151,9 @@ def _text(value: Any) -> str | None:
 GROUP_EVENTS = 8_192
 GROUP_ORDERS = 8_192
 GROUP_BYTES = 8 * 1024 * 1024
-HELD_BYTES = 16 * GROUP_BYTES  # over all partitions
+# Over all partitions: of events as rows, and of orders, which wait longer, as tables.
+HELD_BYTES = 6 * GROUP_BYTES
+HELD_ORDERS_BYTES = 6 * GROUP_BYTES
 OPEN_PARTS = 100  # two files each
 
 Row = dict[str, Any]
@@ -201,6 +193,7 @@ class _Group:
     events: int = 0
     size: int = 0
     orders: list[pa.Table] = field(default_factory=list)
+    orders_size: int = 0
 
     def add(self, rows: Rows) -> int:
         self.held.append(rows)
@@ -218,6 +211,7 @@ class _Group:
         for orders, events, rows in _tables(self.held, written.left_out):
             self.writer.write("events", events)
             self.orders.append(orders)
+            self.orders_size += orders.get_total_buffer_size()
             for order, _ in rows:
                 written.count(order)
         if sum(map(len, self.orders)) >= GROUP_ORDERS:
@@ -230,7 +224,7 @@ class _Group:
         if self.orders:
             joined = pa.concat_tables(self.orders).unify_dictionaries().combine_chunks()
             self.writer.write("orders", joined)
-            self.orders = []
+            self.orders, self.orders_size = [], 0
 
     def close(self, written: Written) -> int:
         """Write what is left, and finish the part; return how many bytes are free by that."""
@@ -273,7 +267,8 @@ def write_parts(
             if groups[where].is_full:
                 held -= groups[where].flush(written)
             elif held > HELD_BYTES:
-                held -= sum(group.flush(written) for group in groups.values())
+                held -= max(groups.values(), key=lambda group: group.size).flush(written)
+            _bound_orders(groups.values())
         for group in groups.values():
             group.close(written)
     except BaseException:
@@ -281,6 +276,12 @@ def write_parts(
             group.writer.discard()
         raise
     return written
+
+
+def _bound_orders(groups: Collection[_Group]) -> None:
+    """Write the orders of the partition with most of them if all are too large."""
+    if sum(group.orders_size for group in groups) > HELD_ORDERS_BYTES:
+        max(groups, key=lambda group: group.orders_size).flush_orders()
 
 
 def _tables(

@@ -8,7 +8,6 @@ import json
 import unicodedata
 from urllib.parse import quote, quote_plus
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from firmly_nb.api.personal import (
     mask_personal,
     mask_personal_text,
-    may_be_personal,
     personal_values,
 )
 
@@ -203,7 +201,11 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
         ("Dear Zo?, hello", "Dear ***, hello"),
         ("the parcel of O'Qui\u2026", "the parcel of ***\u2026"),
         ("at 4711 Pl\u0103n\u2026", "at ***\u2026"),
-        ("for [81, 117, 105, 108, 108, 32, 38\u2026", "for [81, 117, 105, 108, 108, 32, 38\u2026"),
+        ("for [81, 117, 105, 108, 108, 32, 38\u2026", "for [***\u2026"),
+        ("for [81, 117, 105, 108, 10\u2026", "for [***\u2026"),
+        ("at 0x34, 0x37, 0x31, 0x31, 0x20, 0x50, 0x6c, 0xc4, 0x\u2026", "at ***\u2026"),
+        ("at 34:37:31:31:20:5\u2026", "at ***\u2026"),
+        ("sizes [38, 40, 42, 44\u2026", "sizes [38, 40, 42, 44\u2026"),
         ("a word that begins so: quiet\u2026", "a word that begins so: quiet\u2026"),
         ("Dear Zo\ufffd\ufffd, hello", "Dear ***, hello"),
         ("the Zo of Zoroaster? zo", "the Zo of Zoroaster? zo"),
@@ -242,7 +244,6 @@ def test_a_list_of_bytes_in_data_is_masked_whole(name):
         data = {"buffer": {"type": "Buffer", "data": numbers}, "sizes": [38, 40, 42], "n": 1}
         masked = mask_personal(data, VALUES)
         assert masked == {**data, "buffer": {"type": "Buffer", "data": "***"}}
-        assert may_be_personal(orjson.dumps(data), VALUES)
 
 
 def test_a_telephone_number_that_is_a_number_is_masked():
@@ -366,10 +367,11 @@ def test_masking_again_changes_nothing(tree):
 
 
 @given(json_values)
-def test_the_quick_look_misses_nothing(tree):
+def test_what_stands_beside_a_value_changes_nothing(tree):
+    """Where a text with a quote is, each string is looked at for itself."""
     for values in ((), VALUES):
-        if mask_personal(tree, values) != tree:
-            assert may_be_personal(orjson.dumps(tree), values)
+        beside = mask_personal({"a": tree, "b": 'of 5"'}, values)
+        assert beside == {"a": mask_personal(tree, values), "b": 'of 5"'}
 
 
 @given(
