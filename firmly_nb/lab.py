@@ -1335,7 +1335,7 @@ def _close_in_background(bench: Bench, at_exit: object) -> None:
 
 
 SHOW_EVERY_S = 0.05
-NAME_WIDTH = 18
+NAME_WIDTH = 27  # of an event's name and its time
 MS_PER_BLOCK = 25
 MAX_BLOCKS = 40
 
@@ -1429,7 +1429,9 @@ class EventLines:
             time = number(record.t_ns / 1e6)
             gap = number(gap_ms)
             name = printable(record.event, 60)
-            self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
+            # A long name takes of the room before the time, so that the times stay aligned.
+            room = max(NAME_WIDTH - len(name), 0)
+            self._print(f"  {name} {time:>{room}} ms  +{gap:>7}  {bar}")
         elif isinstance(record, End):
             self.out.flush()
 

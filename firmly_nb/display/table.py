@@ -21,13 +21,19 @@ TEXT_WIDTH = 80
 FEWEST_LETTERS, MOST_LETTERS = 20, 40  # of a bar, and of a column that wraps, at least
 GAP = "  "
 SMALL = f'<small style="{QUIET}font-weight:400">'
+# What qualifies a number takes a second line rather than widening its column.
+UNDER = "display:inline-block;max-width:13em;white-space:normal"
 LOOKS = {  # a tag says it where styles are not kept
     "": ("", "", ""),
     "bold": ("font-weight:600;", "<b>", "</b>"),
     "total": ("font-weight:600;font-size:15px;padding-top:5px;", "<b>", "</b>"),
     "quiet": (QUIET, "", ""),
     "struck": ("", "<s>", "</s>"),
-    "code": ("", f'<code style="{CODE}background:none;padding:0;color:inherit">', "</code>"),
+    "code": (  # JupyterLab would break it at each hyphen
+        "",
+        f'<code style="{CODE}background:none;padding:0;color:inherit;white-space:inherit">',
+        "</code>",
+    ),
 }
 
 
@@ -371,6 +377,7 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
     parts = [swatch(cell.swatch)] if cell.swatch else []
     if cell.before:
         parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
-    small = f"{SMALL}{as_html(cell.small, longest)}</small>"
+    room = "" if head.left else UNDER
+    small = f'<small style="{QUIET}font-weight:400;{room}">{as_html(cell.small, longest)}</small>'
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

@@ -276,8 +276,11 @@ def compare(  # noqa: PLR0913 - each is asked for by name
         shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
         alike = None if len(shared) else without_merchants(side_a, side_b, kinds)
         if alike is not None:
-            more_rows += rows_of_kinds(side_a, side_b, kinds)
+            apart = rows_of_kinds(side_a, side_b, kinds)
             side_a, side_b, kinds = alike
+            # What is held against each other divides no orders; the rest is told below.
+            told = {row.what for row in rows_of_kinds(side_a, side_b, kinds)}
+            more_rows += [row._replace(effect=NOTED) for row in apart if row.what not in told]
     design, use_a, use_b = arrange(
         side_a,
         side_b,
@@ -414,8 +417,8 @@ def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[s
         )
     if found.runs is not None:
         said.append(
-            f"{count(found.runs, 'shared run')}: from {ENOUGH_RUNS} on the verdict is about runs "
-            "like these."
+            f"{count(found.runs, 'shared run')}: with {ENOUGH_RUNS} or more, the verdict is about "
+            "runs like these."
         )
     if buffered:
         said.append(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.api.money import money_text
 from firmly_nb.display.arguments import public
-from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.html import notes, page, quiet, toned
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -293,10 +293,7 @@ def recording_html(rec: OneShown) -> str:
     """Return the headline, the waterfall and the warnings as HTML."""
     row = outcome(rec.outcome)
     first, _, rest = verdict(rec).partition(" ")
-    head = (
-        f'<div><span style="color:{row.colour};font-weight:600">{row.mark} {escape(first)}</span> '
-        f"{as_html(rest, 2_000)}</div>"
-    )
+    head = f"<div>{toned(f'{row.mark} {first}', row.colour)} {as_html(rest, 2_000)}</div>"
     bars = waterfall_html(rec) if len(rec.events) else ""
     told = [*said_of_times(rec), *rec.warnings]
     return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")

@@ -161,12 +161,12 @@ def test_a_summary_says_what_is_above_and_below_the_table(study):
     )
     assert "simulator · a.test" in said
     assert "(72 needed)" in said
-    assert f"Definitions 2: {DEFINED_IN}." in said.replace("\n", " ")
+    assert f"Definitions, version 2: {DEFINED_IN}." in said.replace("\n", " ")
     assert "! Too few orders for p95" in said
     shown = found._repr_html_()
     assert "Too few orders for p95" in shown
     assert "creating-cart</bdi> 8" in shown
-    assert f' href="{PAGES}{DEFINED_IN}">Definitions 2</a>' in shown
+    assert f' href="{PAGES}{DEFINED_IN}">Definitions, version 2</a>' in shown
 
 
 def test_the_definitions_are_where_the_footer_leads():
