@@ -1203,15 +1203,13 @@ class Lab(CartCalls):
         raise coded_error(TypeError, "FNB019", text)
 
     def __repr__(self) -> str:
-        domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
-        where = ", ".join(domains[:3]) or "no merchant yet"
+        where = environments.some_of(self.environment.allow_domains) or "no merchant yet"
         environment: str = self.environment.name
         if self.simulator and self.simulator.recorded_orders is not None:
             recorded = count(self.simulator.recorded_orders, "recorded order")
             environment = f"{environment}, replay of {recorded}"
-        more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
         kept = f"; settings of {self._bench.kept}" if self._bench.kept.file else ""
-        return f"Lab({environment}; orders allowed at {where}{more}{kept})"
+        return f"Lab({environment}; orders allowed at {where}{kept})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any

@@ -75,6 +75,7 @@ class Bar:
     share: float
     style: str  # CSS: its colour and pattern
     marks: tuple[float, ...] = ()
+    letter: str = "▇"  # in a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,7 @@ def _bar_text(bar: Bar, width: int) -> str:
     written = [" "] * max(begin + length, width if bar.marks else 0)
     for mark in bar.marks:
         written[min(round(mark * width), width - 1)] = "|"
-    written[begin : begin + length] = "▇" * length
+    written[begin : begin + length] = bar.letter * length
     return "".join(written)
 
 

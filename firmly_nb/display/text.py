@@ -299,7 +299,7 @@ def full_stop(text: str) -> str:
     >>> full_stop("No longer available"), full_stop("Look here!"), full_stop("")
     ('No longer available.', 'Look here!', '')
     """
-    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def printable(text: object, longest: int = LONGEST) -> str:

@@ -533,7 +533,7 @@ def outcomes_words(outcomes: pd.DataFrame) -> str:
 
 
 def _outcome(row: dict[Any, Any]) -> str:
-    counted = f"{count(row['count'])} {outcome(row['outcome']).word}"
+    counted = f"{count(row['count'])} {outcome(row['outcome']).words(row['count'])}"
     if row["outcome"] == CANCELLED or math.isnan(row["share"]):
         return counted
     return f"{counted}, {percent(row['share'])} ({_share_range(row['low'], row['high'])})"

@@ -332,7 +332,7 @@ def counts_words(recordings: Iterable[Recording]) -> str:
     ''
     """
     counts = Counter(recording.outcome for recording in recordings)
-    return ", ".join(f"{n} {outcome(name).word}" for name, n in counts.most_common())
+    return ", ".join(f"{n} {outcome(name).words(n)}" for name, n in counts.most_common())
 
 
 def _capital(text: str) -> str:

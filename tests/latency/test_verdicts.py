@@ -191,7 +191,7 @@ def test_merchants_are_compared_with_one_another_only_if_that_is_asked_for():
     assert asked.design.set_index("what").loc["merchant"].tolist() == [
         "100% luma.test",
         "100% harbor.test",
-        "stratified",
+        "noted",
     ]
     stages = asked.stages.set_index("stage")
     assert stages.loc[ITEM, "n_b"] == 100
