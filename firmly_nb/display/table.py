@@ -22,7 +22,7 @@ FEWEST_LETTERS, MOST_LETTERS = 20, 40  # of a bar, and of a column that wraps, a
 GAP = "  "
 SMALL = f'<small style="{QUIET}font-weight:400">'
 # What qualifies a number takes a second line rather than widening its column.
-UNDER = "display:inline-block;max-width:13em;white-space:normal"
+UNDER = "display:inline-block;width:max-content;max-width:13em;white-space:normal"
 LOOKS = {  # a tag says it where styles are not kept
     "": ("", "", ""),
     "bold": ("font-weight:600;", "<b>", "</b>"),
@@ -378,7 +378,8 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
     parts = [swatch(cell.swatch)] if cell.swatch else []
     if cell.before:
         parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
-    room = "" if head.left else UNDER
-    small = f'<small style="{QUIET}font-weight:400;{room}">{as_html(cell.small, longest)}</small>'
+    # Below a number it wraps, and so may be long.
+    room, most = ("", longest) if head.left else (UNDER, LONGEST)
+    small = f'<small style="{QUIET}font-weight:400;{room}">{as_html(cell.small, most)}</small>'
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

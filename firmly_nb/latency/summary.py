@@ -253,7 +253,7 @@ class _Orders:
             else:
                 continue
             came = mask & ~np.isnan(values)
-            extra = {"share_of_order": share}
+            extra = {"share_of_order": share if came.any() else None}
             units = self.units if came.all() else self.units.of(came)
             yield Part(name, values[came], units, came, extra)
 

@@ -284,7 +284,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
-    head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
+    head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
     bars = [waterfall_text(rec)] if len(rec.events) else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
