@@ -96,6 +96,19 @@ def without_user(url: str | None) -> str | None:
     return f"{begin.partition('//')[0]}//{REDACTED}@{rest}" if at else url
 
 
+def some_of(domains: Iterable[str]) -> str:
+    """Return the first merchants of an allow-list in words, the demo merchant before the others.
+
+    Examples
+    --------
+    >>> some_of(["b.test", "staging.luma.gift", "a.test", "c.test"])
+    'staging.luma.gift, a.test, b.test and 1 more'
+    """
+    names = sorted(domains, key=lambda name: (name != DEMO_MERCHANT, name))
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def custom(api_url: str, card_url: str | None, allow_domains: frozenset[str]) -> Environment:
     """Return an environment at URLs of one's own; the hosts are checked at once.
 
@@ -300,9 +313,7 @@ def guard(
         )
         raise coded_error(GuardError, "FNB043", text)
     if domain not in environment.allow_domains:
-        names = sorted(environment.allow_domains)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        allowed = (", ".join(names[:3]) or "none") + more
+        allowed = some_of(environment.allow_domains) or "none"
         raise coded_error(
             GuardError,
             "FNB010",

@@ -8,6 +8,7 @@ writing are changed; all else is pandas.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from bisect import bisect_right
 from itertools import accumulate
@@ -37,6 +38,8 @@ FIRST = (
     *("change_minor", "total_minor", "currency"),
 )
 LAST = ("run_id", "recording_id")
+MOST_PICKED = 6  # columns; a table that begins with its ids and has more is one as it was made
+SENTENCES = {"text", "sentence"}  # cut, they would say nothing
 LONGEST_SHOWN = 24  # characters of a cell, where columns compete for a line
 WIDTH = 80
 ENDS = 30  # rows
@@ -72,8 +75,14 @@ class TableFrame(pd.DataFrame):
         return "\n".join([text, "", *also])
 
     def _repr_html_(self) -> str | None:
-        """Return pandas' own table, its columns by interest."""
-        found: str | None = pd.DataFrame(self)[_by_interest(self.columns)]._repr_html_()  # type: ignore[operator]
+        """Return pandas' own table; if nobody picked its columns, they come by interest."""
+        plain, names = pd.DataFrame(self), self.columns.tolist()
+        whole = len(names) > MOST_PICKED and names[0] in LAST
+        if whole or len(names) > (pd.get_option("display.max_columns") or math.inf):
+            plain = plain[_by_interest(self.columns)]
+        longest = None if SENTENCES.intersection(names) else pd.get_option("display.max_colwidth")
+        with pd.option_context("display.max_colwidth", longest):
+            found: str | None = plain._repr_html_()  # type: ignore[operator]
         return found
 
     @property

@@ -1203,15 +1203,13 @@ class Lab(CartCalls):
         raise coded_error(TypeError, "FNB019", text)
 
     def __repr__(self) -> str:
-        domains = sorted(self.environment.allow_domains, key=lambda d: (d != DEMO_MERCHANT, d))
-        where = ", ".join(domains[:3]) or "no merchant yet"
+        where = environments.some_of(self.environment.allow_domains) or "no merchant yet"
         environment: str = self.environment.name
         if self.simulator and self.simulator.recorded_orders is not None:
             recorded = count(self.simulator.recorded_orders, "recorded order")
             environment = f"{environment}, replay of {recorded}"
-        more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
         kept = f"; settings of {self._bench.kept}" if self._bench.kept.file else ""
-        return f"Lab({environment}; orders allowed at {where}{more}{kept})"
+        return f"Lab({environment}; orders allowed at {where}{kept})"
 
     def _ask(
         self, question: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **named: Any
@@ -1335,7 +1333,7 @@ def _close_in_background(bench: Bench, at_exit: object) -> None:
 
 
 SHOW_EVERY_S = 0.05
-NAME_WIDTH = 18
+NAME_WIDTH = 27  # of an event's name and its time
 MS_PER_BLOCK = 25
 MAX_BLOCKS = 40
 
@@ -1429,7 +1427,9 @@ class EventLines:
             time = number(record.t_ns / 1e6)
             gap = number(gap_ms)
             name = printable(record.event, 60)
-            self._print(f"  {name:<{NAME_WIDTH}} {time:>9} ms  +{gap:>7}  {bar}")
+            # A long name takes of the room before the time, so that the times stay aligned.
+            room = max(NAME_WIDTH - len(name), 0)
+            self._print(f"  {name} {time:>{room}} ms  +{gap:>7}  {bar}")
         elif isinstance(record, End):
             self.out.flush()
 

@@ -61,6 +61,9 @@ TONES: Mapping[str, Tone] = {
 }
 
 
+NOUNS = ("event", "error", "timeout")  # of the words below; the others are said of an order
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One outcome as people read it.
@@ -70,7 +73,7 @@ class Outcome:
     name
         As it stands in tables.
     word
-        In lists and counts: ``3 timeout``.
+        In lists; in counts, ``words``: ``3 timeouts``.
     clause
         After a number in a sentence: ``3 timed out``.
     mark
@@ -90,6 +93,11 @@ class Outcome:
     tone: str
     symbol: str
     sentence: str
+
+    def words(self, how_many: int) -> str:
+        """Return the word that follows a number."""
+        is_many = how_many != 1 and self.word.endswith(NOUNS)
+        return f"{self.word}s" if is_many else self.word
 
     @property
     def colour(self) -> str:
@@ -128,6 +136,8 @@ _ROWS = (
     ),
 )  # fmt: skip
 ROWS: Mapping[str, Outcome] = {row.name: row for row in _ROWS}
+# Sentences above and below that say in more than one word how an order ended.
+LONG_LEADS = ("No end", "The connection failed", "Not understood:")
 KNOWN = tuple(ROWS)
 # An order of which nothing was sent has no outcome; lists that count orders show it so.
 NOT_SENT = Outcome("not_sent", "not sent", "not sent", "-", "quiet", "line-ew", "Not sent.")

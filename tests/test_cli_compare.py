@@ -31,7 +31,7 @@ def test_a_slower_release_ends_with_1_and_is_saved(command, tmp_path):
     assert printed.startswith("Slower: placed orders take ")
     assert "Decided at look 1, after 50 of 100 orders a side." in printed.replace("\n", " ")
     assert "look  a side" in printed
-    assert complained.splitlines()[0] == "comparison night: after a stop, resume it"
+    assert complained.splitlines()[0] == "comparison night: resume it by this name after a stop"
     assert [len(fnb.load(tmp_path / "saved" / side)) for side in "ab"] == [50, 50]
     code, printed, _ = command(
         "gate", tmp_path / "saved" / "b", "--baseline", tmp_path / "saved" / "a"

@@ -72,15 +72,20 @@ def test_orders_that_exist_or_may_exist_are_listed_by_merchant(home, connect, co
     assert other.request_id in said
     assert max(map(len, said.splitlines())) <= 80
     # A wrong name is not to look as if there was nothing to void.
-    looked = "No order exists or may exist.\nRecorded: 3 orders at staging.luma.gift (custom).\n"
-    assert command("orders", "--env", "simulator")[1] == looked
-    assert command("orders", "--domain", "b.test")[1] == looked
+    for asked, where in (
+        (("--env", "simulator"), "in simulator"),
+        (("--domain", "b.test"), "outside of the simulator at b.test"),
+    ):
+        assert command("orders", *asked)[1] == (
+            f"No order {where} exists or may exist.\n"
+            "Recorded: 3 orders at staging.luma.gift (custom).\n"
+        )
     code, _, complained = command("orders", "--env", "stagin")
     assert (code, "Did you mean staging?" in complained) == (2, True)
 
 
 def test_a_new_machine_has_no_orders(home, command):
-    assert command("orders") == (0, "No order exists or may exist.\n", "")
+    assert command("orders") == (0, "No order outside of the simulator exists or may exist.\n", "")
     assert command("prune") == (0, "Nothing without tags is older than 90 days.\n", "")
     code, said, _ = command("sets")
     assert (code, said[:38]) == (0, "There are no recordings on this machin")
@@ -102,7 +107,7 @@ def test_the_csv_for_a_merchant_has_numbers_and_ids_and_runs_no_formula(home, co
     _, printed, _ = command("orders", "runs", "--env", "external", "--csv", "-")
     assert printed.encode() == file.read_bytes().removeprefix(b"\xef\xbb\xbf")
     # By default times of others are not orders that a merchant has.
-    assert command("orders", "runs")[1].startswith("No order exists or may exist.\n")
+    assert command("orders", "runs")[1].startswith("No order outside of the simulator exists")
 
 
 def test_an_order_that_a_browser_placed_is_listed(home, command):

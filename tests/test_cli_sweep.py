@@ -56,7 +56,7 @@ def test_a_run_from_cron_says_how_it_went_saves_it_and_goes_on_later(
 def test_orders_that_were_not_placed_are_in_the_exit_code(command):
     code, printed, _ = command("sweep", "--count", "2", "--domain", "closed.luma.gift")
     assert code == 1
-    assert "2 error event" in printed
+    assert "2 error events" in printed
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,21 @@ def test_a_printed_table_begins_with_what_people_look_for(held, name, first):
     assert html.index(f">{first.split()[0]}<") < html.index(">recording_id<")
 
 
+@pytest.mark.parametrize(
+    "picked", [["stage", "start_ms", "end_ms", "duration_ms"], ["recording_id", "stage"]]
+)
+def test_columns_that_somebody_picked_stay_in_their_order(held, picked):
+    html = held[1].stages[picked]._repr_html_()
+    places = [html.index(f"<th>{name}</th>") for name in picked]
+    assert places == sorted(places)
+
+
+def test_a_sentence_in_a_table_is_shown_to_its_end(held):
+    said = "Orders started up to 12 ms after their planned start, and that is late. " * 2
+    table = held[1].caveats.reindex([0]).assign(text=said)
+    assert said.strip() in table._repr_html_()
+
+
 def test_a_long_table_is_printed_as_soon_as_a_short_one(held):
     many = held[1].orders.sample(100_000, replace=True, random_state=1)
     shown = repr(many)

@@ -131,6 +131,13 @@ ROWS_OF_THE_RULE = [
 ]
 
 
+def test_counts_of_outcomes_are_grammatical():
+    words = {row.word: (row.words(1), row.words(2)) for row in outcomes.ROWS.values()}
+    assert words["timeout"] == ("timeout", "timeouts")
+    assert words["HTTP error"] == ("HTTP error", "HTTP errors")
+    assert words["placed"] == ("placed", "placed")
+
+
 @pytest.mark.parametrize(("facts", "answer", "evidence"), ROWS_OF_THE_RULE)
 def test_the_judge_knows_each_row_of_the_rule(facts, answer, evidence):
     found = judge(facts)

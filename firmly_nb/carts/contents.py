@@ -129,7 +129,7 @@ def _lacking(path: str, name: str, row: Any, raw: dict[str, Any]) -> Finding | N
 
 @check(name="same-order", severity="error")
 def same_order(cart: CheckedCart) -> list[Finding] | None:
-    """Check that cart_id, shop_id and the country stay what they were in the snapshots before."""
+    """Check that the ids of cart and shop and the country are those of the snapshots before."""
     if cart.before is None:
         return None
     findings = []
@@ -523,7 +523,8 @@ def _lost(cart: CheckedCart, before: CheckedCart) -> Iterator[Finding]:
         name = old.name
         if new is None:
             pieces = f"{written(old.pieces)} of {name}" if old.pieces is not None else name
-            sentence = f"{pieces} stood in the cart before and is not in it now."
+            held = "" if old.pieces is None else f"; before, it held {written(old.pieces)}"
+            sentence = f"The cart has lost {name}{held}."
             yield Finding(old.path, pieces, "not there", sentence)
         elif None in (old.pieces, new.pieces) or old.pieces == new.pieces:
             continue

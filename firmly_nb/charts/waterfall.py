@@ -345,10 +345,11 @@ def _selection(orders: pd.DataFrame, rows: pd.DataFrame) -> str:
     if len(rows) == len(orders):
         return " Every order is drawn." if len(orders) > 1 else ""
     lost = len(failed(rows))
+    placed = f"{count(len(rows) - lost)} placed ones " if lost else ""
     failures = f" and {count(lost)} failed" if lost else ""
     return (
-        f" {count(len(rows))} are drawn, {count(len(rows) - lost)} placed ones evenly by their "
-        f"time{failures}; the sentence is about all."
+        f" {count(len(rows))} are drawn, {placed}evenly by their time{failures}; the sentence is "
+        "about all."
     )
 
 

@@ -71,6 +71,10 @@ def orders(
     if csv is not None:
         _write_csv(csv, table)
     if csv != STDOUT:
+        if not len(table):
+            place = f"in {environment}" if environment else "outside of the simulator"
+            merchant = "" if domain is None else f" at {printable(domain)}"
+            say(f"No order {place}{merchant} exists or may exist.")
         _print_orders(table)
         if not len(table) and len(recs):
             _say_what_there_is(recs.orders)
@@ -98,8 +102,6 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def _print_orders(table: pd.DataFrame) -> None:
-    if not len(table):
-        say("No order exists or may exist.")
     started = table["started_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("-")
     for merchant, of_merchant in table.groupby("domain", observed=True, sort=True):
         exist = int((of_merchant["order_exists"] == "yes").sum())

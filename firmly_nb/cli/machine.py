@@ -46,7 +46,7 @@ COPIED = ".copied.json"  # in a workspace: the SHA-256 of each notebook as it wa
 def lab(
     context: typer.Context,
     workspace: Annotated[
-        Path | None, typer.Option(help="your folder of notebooks; by default ~/firmly-nb")
+        Path | None, typer.Option(help="Your folder of notebooks; by default ~/firmly-nb.")
     ] = None,
 ) -> None:
     """Copy the notebooks into your folder and open it; further arguments go to JupyterLab.

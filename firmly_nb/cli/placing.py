@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from firmly_nb.api.models import Card, Item, Order
+from firmly_nb.api.models import TEST_CARDS, Card, Item, Order
 from firmly_nb.cli.terminal import (
     Allowed,
     ApiUrl,
@@ -121,7 +121,9 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Merchant domain.")] = None,
     item: Items = None,
-    card: CardName | None = None,
+    card: Annotated[
+        str | None, typer.Option(help=f"Test card: {', '.join(TEST_CARDS)}. By default visa.")
+    ] = None,
     allow: Allowed = None,
     ca_file: CaFile = None,
     sse: WithEvents = True,

@@ -133,7 +133,7 @@ def warn(warnings: Iterable[str]) -> None:
         say(f"! {in_terminal_words(printable(warning))}", "yellow")
 
 
-GAP = 3  # between two columns of a table
+GAP = 2  # between two columns of a table
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -142,7 +142,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     from rich.cells import cell_len
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     align: Literal["left", "right"]
     cells = [[_cell(value) for value in row.values()] for row in rows]
     names = list(rows[0]) if rows else []

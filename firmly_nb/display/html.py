@@ -47,6 +47,18 @@ def quiet(text: str) -> str:
     return f'<div style="{QUIET}">{as_html(text)}</div>' if text else ""
 
 
+def toned(text: str, colour: str) -> str:
+    """Write a word of good or bad news; on dark ground its colour is mixed with that of the text.
+
+    Examples
+    --------
+    >>> toned("<b>", "#c62828").endswith('">&lt;b&gt;</span>')
+    True
+    """
+    mixed = f"color:{colour};color:color-mix(in srgb,{colour} 75%,currentColor)"
+    return f'<span style="{mixed};font-weight:600">{escape(text)}</span>'
+
+
 def page_link(text: str, page_name: str) -> str:
     """Link a page of the documentation, in a quiet line."""
     link = f'<a style="{LINK}" href="{PAGES}{page_name}">{escape(text)}</a>'

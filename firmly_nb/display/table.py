@@ -21,13 +21,19 @@ TEXT_WIDTH = 80
 FEWEST_LETTERS, MOST_LETTERS = 20, 40  # of a bar, and of a column that wraps, at least
 GAP = "  "
 SMALL = f'<small style="{QUIET}font-weight:400">'
+# What qualifies a number takes a second line rather than widening its column.
+UNDER = "display:inline-block;width:max-content;max-width:13em;white-space:normal"
 LOOKS = {  # a tag says it where styles are not kept
     "": ("", "", ""),
     "bold": ("font-weight:600;", "<b>", "</b>"),
     "total": ("font-weight:600;font-size:15px;padding-top:5px;", "<b>", "</b>"),
     "quiet": (QUIET, "", ""),
     "struck": ("", "<s>", "</s>"),
-    "code": ("", f'<code style="{CODE}background:none;padding:0;color:inherit">', "</code>"),
+    "code": (  # JupyterLab would break it at each hyphen
+        "",
+        f'<code style="{CODE}background:none;padding:0;color:inherit;white-space:inherit">',
+        "</code>",
+    ),
 }
 
 
@@ -69,6 +75,7 @@ class Bar:
     share: float
     style: str  # CSS: its colour and pattern
     marks: tuple[float, ...] = ()
+    letter: str = "▇"  # in a terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +272,7 @@ def _bar_text(bar: Bar, width: int) -> str:
     written = [" "] * max(begin + length, width if bar.marks else 0)
     for mark in bar.marks:
         written[min(round(mark * width), width - 1)] = "|"
-    written[begin : begin + length] = "▇" * length
+    written[begin : begin + length] = bar.letter * length
     return "".join(written)
 
 
@@ -371,6 +378,8 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
     parts = [swatch(cell.swatch)] if cell.swatch else []
     if cell.before:
         parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
-    small = f"{SMALL}{as_html(cell.small, longest)}</small>"
+    # Below a number it wraps, and so may be long.
+    room, most = ("", longest) if head.left else (UNDER, LONGEST)
+    small = f'<small style="{QUIET}font-weight:400;{room}">{as_html(cell.small, most)}</small>'
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

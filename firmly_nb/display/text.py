@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from decimal import Decimal
 
 
@@ -176,6 +177,24 @@ def stated_percent(share: float) -> str:
     return f"{stated(round(100 * share, 6))}%"
 
 
+def window(first: datetime, last: datetime) -> str:
+    """Write from when to when, to the minute; what both have in common is said once.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> nine, ten = datetime(2026, 1, 5, 9), datetime(2026, 1, 5, 10)
+    >>> window(nine, nine), window(nine, ten)
+    ('2026-01-05 09:00 UTC', '2026-01-05 09:00 to 10:00 UTC')
+    >>> window(nine, ten.replace(day=6))
+    '2026-01-05 09:00 to 2026-01-06 10:00 UTC'
+    """
+    begin, end = (f"{at:%Y-%m-%d %H:%M}" for at in (first, last))
+    if first.date() == last.date():
+        end = "" if begin == end else f"{last:%H:%M}"
+    return f"{begin} to {end} UTC" if end else f"{begin} UTC"
+
+
 def hanging(text: str, width: int, indent: int = 2) -> str:
     """Break each line that is longer than a terminal; what is broken off is indented.
 
@@ -280,7 +299,7 @@ def full_stop(text: str) -> str:
     >>> full_stop("No longer available"), full_stop("Look here!"), full_stop("")
     ('No longer available.', 'Look here!', '')
     """
-    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def printable(text: object, longest: int = LONGEST) -> str:

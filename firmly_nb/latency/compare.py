@@ -424,8 +424,8 @@ def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[s
         )
     if found.runs is not None:
         said.append(
-            f"{count(found.runs, 'shared run')}: from {ENOUGH_RUNS} on the verdict is about runs "
-            "like these."
+            f"{count(found.runs, 'shared run')}: with {ENOUGH_RUNS} or more, the verdict is about "
+            "runs like these."
         )
     if buffered:
         said.append(

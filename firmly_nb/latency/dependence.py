@@ -195,12 +195,12 @@ class Dependence:
         Examples
         --------
         >>> Dependence("orders", 100, 1, 100).way, Dependence("orders", 99, 1, 99).way
-        ('exact, for this run only', 'assuming independent orders, for this run only')
+        ('exact, for this run only', 'for independent orders, for this run only')
         """
         if self.unit == "none":
             return f"not estimable: {self.why}"
         if self.unit == "orders":
-            return f"{'exact' if self.exact else 'assuming independent orders'}, {self.scope}"
+            return f"{'exact' if self.exact else 'for independent orders'}, {self.scope}"
         kind = "batches of consecutive orders" if self.unit == "batches" else "runs"
         return f"from {self.units} {kind}, {self.scope}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from firmly_nb.display.messages import coded_error, quoted
-from firmly_nb.display.text import count, listed, percent, short_name
+from firmly_nb.display.text import count, listed, percent, short_name, window
 from firmly_nb.latency.columns import coded, floats, is_value
 from firmly_nb.latency.effect import shared_codes
 from firmly_nb.latency.shares import wilson
@@ -717,7 +717,4 @@ def _window(side: Side) -> str:
     known = side.started_ns[side.attempted & ~np.isnan(side.started_ns)]
     if not len(known):
         return ""
-    first, last = (pd.Timestamp(int(ns), tz="UTC") for ns in (known.min(), known.max()))
-    if first.date() == last.date():
-        return f"{first:%Y-%m-%d %H:%M} to {last:%H:%M} UTC"
-    return f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    return window(*(pd.Timestamp(int(ns), tz="UTC") for ns in (known.min(), known.max())))

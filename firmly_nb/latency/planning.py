@@ -20,7 +20,7 @@ from firmly_nb.display.html import notes as notes_html
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import coded_error, tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Grid, Head, Row, grid_html, grid_text
-from firmly_nb.display.text import as_html, count, listed, number, stated_percent
+from firmly_nb.display.text import as_html, count, listed, number, stated, stated_percent
 from firmly_nb.latency.columns import coded, floats
 from firmly_nb.latency.design import ENOUGH_RUNS, sides
 from firmly_nb.latency.effect import Sample, log_factors, pairs_of
@@ -242,7 +242,8 @@ def _sentence(found: StudyPlan) -> str:
     if found.orders is None:
         return f"No number of orders within reach tells {told}."
     cost = listed(money_text(minor, currency) for currency, minor in found.amounts.items())
-    takes = f"{number(found.minutes)} minutes at {number(found.per_minute)} orders a minute"
+    a_minute = stated(float(f"{found.per_minute:.3g}"))  # as it was given, if it was
+    takes = f"{number(found.minutes)} minutes at {a_minute} orders a minute"
     return (
         f"{count(found.orders, 'order')} a side tell {told}. The {_named(found)} asks for most. "
         f"Both sides take {takes}{f' and cost {cost}' if cost else ''}. "

@@ -27,6 +27,7 @@ from firmly_nb.display.text import (
     printable,
     stated_percent,
     uncertainty,
+    window,
 )
 from firmly_nb.latency.caveats import (
     COMPRESSED,
@@ -254,7 +255,7 @@ class _Orders:
             else:
                 continue
             came = mask & ~np.isnan(values)
-            extra = {"share_of_order": share}
+            extra = {"share_of_order": share if came.any() else None}
             if came.all():
                 yield Part(name, values, self.units, came, extra)
             else:
@@ -463,7 +464,7 @@ def summary_text(found: LatencySummary) -> str:
         grid_text(summary_grid(found)),
         # Whole, so that it can be found and copied.
         *textwrap.wrap(
-            f"{_how(found)} Definitions {found.definitions}: {DEFINED_IN}.",
+            f"{_how(found)} Definitions, version {found.definitions}: {DEFINED_IN}.",
             TEXT_WIDTH,
             break_on_hyphens=False,
         ),
@@ -479,7 +480,7 @@ def summary_html(found: LatencySummary) -> str:
     return page(
         f"<div><b>{escape(outcomes_words(found.outcomes))}</b></div>{quiet(found.where)}"
         f"{strip_html(found.table)}{grid_html(summary_grid(found))}{quiet(_how(found))}"
-        f"{page_link(f'Definitions {found.definitions}', DEFINED_IN)}"
+        f"{page_link(f'Definitions, version {found.definitions}', DEFINED_IN)}"
         f"{notes(found.sentences)}"
     )
 
@@ -540,7 +541,7 @@ def outcomes_words(outcomes: pd.DataFrame) -> str:
 
 
 def _outcome(row: dict[Any, Any]) -> str:
-    counted = f"{count(row['count'])} {outcome(row['outcome']).word}"
+    counted = f"{count(row['count'])} {outcome(row['outcome']).words(row['count'])}"
     if row["outcome"] == CANCELLED or math.isnan(row["share"]):
         return counted
     return f"{counted}, {percent(row['share'])} ({_share_range(row['low'], row['high'])})"
@@ -863,13 +864,9 @@ def where(orders: pd.DataFrame) -> str:
     if not len(orders):
         return "no orders"
     first, last = orders["started_at"].min(), orders["started_at"].max()
-    if orders["started_at"].isna().all():
-        window = "start not known"
-    else:
-        until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
-        window = f"{first:%Y-%m-%d %H:%M} to {until} UTC"
+    when = "start not known" if orders["started_at"].isna().all() else window(first, last)
     names = [_listed(coded(orders[name])[1], name) for name in ("environment", "domain")]
-    return " · ".join([window, *names])
+    return " · ".join([when, *names])
 
 
 def _listed(names: list[str], kind: str) -> str:

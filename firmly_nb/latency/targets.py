@@ -84,7 +84,7 @@ class Budget(NamedTuple):
     def __str__(self) -> str:
         if math.isnan(self.left):
             return "no orders"
-        allowed = number(self.allowed)
+        allowed = stated(round(self.allowed, 2))
         times = f"{number(1 - self.left)} times the budget"
         ends = interval(1 - self.high, 1 - self.low, "")
         left = "overspent" if self.left < 0 else f"{percent(self.left)} left"

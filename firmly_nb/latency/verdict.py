@@ -487,7 +487,7 @@ def _stages_after(verdict: str, found: Found) -> list[str]:
 def _rest(found: Found) -> str:
     if all(one.says == NO_CHANGE for one in found.decisions):
         return f"the whole order shows no change beyond {_margins(found.margins)}"
-    return f"the whole order is not decided. {_open_parts(found)}"
+    return f"the whole order is not decided: {_open_parts(found)}"
 
 
 def _open(found: Found) -> str:

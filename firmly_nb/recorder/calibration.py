@@ -27,10 +27,11 @@ from firmly_nb.api.secrets import Secret, without_app_id
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.html import SEEN, page, quiet
 from firmly_nb.display.messages import coded_error, quoted, tells_names
-from firmly_nb.display.table import Cell, Grid, Head, grid_html, grid_text
+from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
     count,
+    hanging,
     number,
     percent,
     stated,
@@ -293,7 +294,8 @@ _HEADS: tuple[str | Head, ...] = (
 def calibration_text(sentence: str, table: pd.DataFrame, *, tls: bool) -> str:
     """Return the sentence and the table as plain text."""
     text = grid_text(calibration_grid(table))
-    return "\n".join([sentence, text, _caption(table, tls=tls)])
+    said, caption = (hanging(one, TEXT_WIDTH, 0) for one in (sentence, _caption(table, tls=tls)))
+    return f"{said}\n{text}\n{caption}"
 
 
 def calibration_html(sentence: str, table: pd.DataFrame, errors: pd.DataFrame, *, tls: bool) -> str:

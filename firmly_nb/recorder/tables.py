@@ -264,7 +264,9 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
 def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]:
     """Return the row of the order, in the form of ``ORDERS``."""
     total_minor, currency = _total(last_snapshot(start, events, end))
-    failed = failed_event(start, events) if end.outcome in ANSWERED else None
+    # In what another program told, nothing says which event is the failure.
+    is_seen = end.outcome in ANSWERED and end.told is None
+    failed = failed_event(start, events) if is_seen else None
     before = [e for e in events if failed is None or e.seq < failed.seq]
     milestones = [e.event for e in before if milestone_of(e.event, start.milestones)]
     lag_ms = _ms(lag_ns(start, end))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from firmly_nb.api.money import money_text
 from firmly_nb.display.arguments import public
-from firmly_nb.display.html import notes, page, quiet
+from firmly_nb.display.html import notes, page, quiet, toned
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
@@ -33,6 +33,7 @@ from firmly_nb.outcomes import (
     ANSWERED,
     ANSWERS,
     EXTERNAL,
+    LONG_LEADS,
     NO,
     NOT_SEEN,
     PLACED,
@@ -244,6 +245,7 @@ UNTIMED = {
     COALESCED: "not known: too close to the event before",
     OUT_OF_ORDER: "not known: out of order",
 }
+WAITED = "border:1px dashed;box-sizing:border-box;opacity:.7"
 MOST_LISTED = 10  # orders; more are told by their statistics
 
 
@@ -292,7 +294,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
-    head = f"{outcome(rec.outcome).mark} {verdict(rec)}"
+    head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
     bars = [waterfall_text(rec)] if len(rec.events) else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
@@ -302,11 +304,12 @@ def recording_text(rec: OneShown) -> str:
 def recording_html(rec: OneShown) -> str:
     """Return the headline, the waterfall and the warnings as HTML."""
     row = outcome(rec.outcome)
-    first, _, rest = verdict(rec).partition(" ")
-    head = (
-        f'<div><span style="color:{row.colour};font-weight:600">{row.mark} {escape(first)}</span> '
-        f"{as_html(rest, 2_000)}</div>"
-    )
+    said = verdict(rec)
+    lead = next(filter(said.startswith, LONG_LEADS), said.partition(" ")[0])
+    rest = as_html(said.removeprefix(lead).lstrip(), 2_000)
+    ended = toned(f"{row.mark} {lead}", row.colour)
+    # What a server sent instead of events has no spaces to break at.
+    head = f'<div style="overflow-wrap:anywhere">{ended} {rest}</div>'
     bars = waterfall_html(rec) if len(rec.events) else ""
     told = [*said_of_times(rec), *rec.warnings]
     return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")
@@ -353,7 +356,9 @@ def _origin(rec: OneShown) -> str:
 def _counted(recs: ManyShown) -> str:
     counts = recs.orders["outcome"].value_counts()
     parts = ", ".join(
-        f"{count(int(many))} {outcome(str(name)).word}" for name, many in counts.items() if many
+        f"{count(int(many))} {outcome(str(name)).words(int(many))}"
+        for name, many in counts.items()
+        if many
     )
     seen = recs.orders["evidence"] != NOT_SEEN.evidence
     unsure = int((seen & (recs.orders["order_exists"] == UNKNOWN)).sum())
@@ -364,7 +369,10 @@ def _counted(recs: ManyShown) -> str:
 def _bars(rec: OneShown) -> Grid:
     table = rec.stages
     ends = [end for end in table["end_ms"] if not math.isnan(end)]
-    scale = max(ends, default=0.0) or 1.0
+    last_ms = max(ends, default=0.0)
+    waited_ms = 0.0 if rec.outcome == PLACED else headline_ms(rec.summary()) - last_ms
+    waited_ms = max(waited_ms, 0.0) if math.isfinite(waited_ms) else 0.0
+    scale = last_ms + waited_ms or 1.0
     rows: list[Row] = []
     milestones = table["to_milestone"].tolist()
     for stage, why in zip(table.to_dict("records"), untimed(rec), strict=True):
@@ -376,6 +384,12 @@ def _bars(rec: OneShown) -> Grid:
         if not math.isnan(took_ms):
             look = look_of_stage(stage["stage"], milestones)
             bar = Bar(stage["start_ms"] / scale, took_ms / scale, look.css)
+        elif waited_ms:
+            # The first stage that was not reached was waited for until the order ended.
+            waited = Bar(last_ms / scale, waited_ms / scale, WAITED, letter="·")
+            rows.append(Row((stage["stage"], number(None), Cell(bar=waited)), look="quiet"))
+            waited_ms = 0.0
+            continue
         cells = (stage["stage"], number(took_ms), Cell(bar=bar))
         rows.append(Row(cells, look="" if bar else "quiet"))
     return Grid(("stage", "ms", Head(left=True, wraps=True)), rows, width="900px")

@@ -474,7 +474,7 @@ def definitions_section() -> str:
 
 def footer_section(found: LatencySummary) -> str:
     """Return the version of the definitions."""
-    version = f"Definitions {escape(found.definitions)}"
+    version = f"Definitions, version {escape(found.definitions)}"
     said = f'<a href="#definitions">{version}</a>. This page fetches nothing.'
     return f"</main>\n<footer>{said}</footer>\n"
 

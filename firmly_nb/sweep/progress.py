@@ -325,7 +325,7 @@ def words(progress: Progress) -> str:
     '3 placed, 1 in flight, 5 left'
     """
     parts = ["preparing"] if progress.state == "preparing" else []
-    parts += [f"{n:,} {outcome(name).word}" for name, n in progress.outcomes.items()]
+    parts += [f"{n:,} {outcome(name).words(n)}" for name, n in progress.outcomes.items()]
     parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
     parts += [f"{progress.unknown:,} not known"] if progress.unknown else []
     parts += [f"{progress.running:,} in flight"] if progress.running else []

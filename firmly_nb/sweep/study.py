@@ -237,7 +237,7 @@ class Study:
         self._why = ""  # it stopped before its end
         self._found: Comparison | None = None
         self._warnings: list[str] = []
-        self._notes = [f"comparison {file.study_id}: after a stop, resume it"]
+        self._notes = [f"comparison {file.study_id}: resume it by this name after a stop"]
 
     @property
     def study_id(self) -> str:

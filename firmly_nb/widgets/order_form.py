@@ -20,7 +20,7 @@ from firmly_nb.display.arguments import public
 from firmly_nb.display.html import FONT, QUIET
 from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html
-from firmly_nb.display.text import printable, short_name
+from firmly_nb.display.text import count, printable, short_name
 from firmly_nb.environments import GuardError, takes_any_card
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets.cart_view import CartView
@@ -482,10 +482,10 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 def form_text(form: OrderForm) -> str:
     """Return the order and its environment in a line, without address and card."""
     where = form.lab.environment.name
-    wrong = f"; {len(form.problems)} fields are not right yet" if form.problems else ""
+    wrong = f"; not right yet: {count(len(form.problems), 'field')}" if form.problems else ""
     order = form.order
-    count: Any = order.quantity if order else 0
-    return f"OrderForm({where}; {_merchant(order)}, quantity {count}{wrong})"
+    quantity: Any = order.quantity if order else 0
+    return f"OrderForm({where}; {_merchant(order)}, quantity {quantity}{wrong})"
 
 
 def form_html(form: OrderForm) -> str:

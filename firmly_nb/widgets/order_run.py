@@ -332,7 +332,7 @@ def counts_words(recordings: Iterable[Recording]) -> str:
     ''
     """
     counts = Counter(recording.outcome for recording in recordings)
-    return ", ".join(f"{n} {outcome(name).word}" for name, n in counts.most_common())
+    return ", ".join(f"{n} {outcome(name).words(n)}" for name, n in counts.most_common())
 
 
 def _capital(text: str) -> str:
@@ -409,11 +409,13 @@ class FormWatcher:
         """Say that all is done, and how many ended how."""
         self._heart.end()
         self._timeline.expecting = False
-        told = counts_words(run.recordings) if run.count > 1 else ""
+        told = counts_words(run.recordings)
         left = run.count - len(run.recordings)
-        if left and run.count > 1:
+        if left:
             because = run.stopped_because or ("cancelled" if run.cancelled else "see below")
-            told = f"{told}; {left} of {run.count} not placed: {because}".removeprefix("; ")
+            told = f"{told}, {left} {NOT_SENT.word}: {because}".removeprefix(", ")
+        # The chips beside it count the orders of all presses.
+        told = f"{count(run.count, 'order')}: {told}" if run.count > 1 else ""
         self._form.run = {**IDLE, "told": told}
         # Once more, since ipywidgets can lose a change that is made while another thread sends.
         self._form.send_state(["run", "result", "notice"])

@@ -480,7 +480,7 @@ def outcome_words(progress: Progress) -> list[dict[str, Any]]:
     rows = [(outcome(name), n) for name, n in counts]
     rows += [(NOT_SENT, progress.not_started)] if progress.not_started else []
     return [
-        {"outcome": row.name, "words": row.word, "mark": row.mark, "tone": row.tone, "n": n}
+        {"outcome": row.name, "words": row.words(n), "mark": row.mark, "tone": row.tone, "n": n}
         for row, n in rows
     ]
 

@@ -458,7 +458,7 @@ class Timeline(Fields, anywidget.AnyWidget):
         return {"other_seq": same.seq, "rows": rows, "name": name, "note": note}
 
     def _name(self, recording: Recording) -> str:
-        known = recording.order_number or f"({self._numbers[recording.recording_id]})"
+        known = recording.order_number or f"#{self._numbers[recording.recording_id]}"
         return printable(known, LONGEST_NAME)
 
     @traitlets.validate("selected")

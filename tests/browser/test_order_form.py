@@ -193,7 +193,7 @@ def test_while_an_order_runs(notebook, artefact):
     expect(place(other)).to_have_text("Cancel (1 of 3)")
     expect(status(other)).to_contain_text("after item-added")
     cancel(other)
-    expect(status(other)).to_contain_text("1 cancelled; 2 of 3 not placed: cancelled")
+    expect(status(other)).to_contain_text("3 orders: 1 cancelled, 2 not sent: cancelled")
 
 
 def test_each_documented_error_is_told_in_the_form(notebook, artefact):

@@ -71,7 +71,7 @@ def test_a_page_that_is_loaded_again_in_the_middle_of_an_order(notebook, artefac
     artefact("again", shown)
 
     cancel(shown)
-    expect(status(shown)).to_contain_text("of 100 not placed: cancelled")
+    expect(status(shown)).to_contain_text(" not sent: cancelled")
     expect(bench.run_cell(1).locator("pre")).to_have_text("((4, 'placed'), False)")
 
 

@@ -136,7 +136,7 @@ def test_a_target_shows_what_was_attained_and_what_was_wanted():
     assert repr(found) == (
         "Not enough data: 100% (91.2% to 100%; 40 of 40). "
         "Wanted: 99.9% placed within 1\u202f500.5 ms. "
-        "Interval: assuming independent orders, for this run only. "
+        "Interval: for independent orders, for this run only. "
         "Error budget: 0 of 0.04 allowed misses, 0.00 times the budget (0.00 to 88.1); 100% left."
     )
     assert "<b>Not enough data</b>: 100% (91.2%" in found._repr_html_()

@@ -141,7 +141,7 @@ def test_neighbours_are_orders_that_started_after_one_another(seed):
     assert plain.dependence.unit == "orders"
 
 
-@pytest.mark.parametrize(("n", "words"), [(99, "assuming independent orders"), (100, "exact")])
+@pytest.mark.parametrize(("n", "words"), [(99, "for independent orders"), (100, "exact")])
 def test_intervals_are_exact_from_a_hundred_independent_orders_of_one_run(n, words):
     values = np.resize([5.0, 1.0, 4.0, 2.0, 3.0], n)
     found = quantiles_over(values, PS, Units())
@@ -412,7 +412,7 @@ def test_what_may_be_missing_is_said_once_from_five_runs_on():
     )
     few = {"order": Dependence("orders", 300, 4, 300)}
     assert basis_words(few, 0.9) == (
-        "90% intervals are assuming independent orders, for these 4 runs only."
+        "90% intervals are for independent orders, for these 4 runs only."
     )
     assert basis_words({}, 0.95) == ""
 

@@ -156,17 +156,15 @@ def test_whatever_the_outcomes_the_table_stands(outcomes, runs):
 def test_a_summary_says_what_is_above_and_below_the_table(study):
     found = summary(*study(n=40))
     said = repr(found)
-    assert said.startswith(
-        "40 orders: 40 placed, 100% (91.2% to 100%)\n2026-01-05 09:00 to 09:00 UTC"
-    )
+    assert said.startswith("40 orders: 40 placed, 100% (91.2% to 100%)\n2026-01-05 09:00 UTC")
     assert "simulator · a.test" in said
     assert "(72 needed)" in said
-    assert f"Definitions 2: {DEFINED_IN}." in said.replace("\n", " ")
+    assert f"Definitions, version 2: {DEFINED_IN}." in said.replace("\n", " ")
     assert "! Too few orders for p95" in said
     shown = found._repr_html_()
     assert "Too few orders for p95" in shown
     assert "creating-cart</bdi> 8" in shown
-    assert f' href="{PAGES}{DEFINED_IN}">Definitions 2</a>' in shown
+    assert f' href="{PAGES}{DEFINED_IN}">Definitions, version 2</a>' in shown
 
 
 def test_the_definitions_are_where_the_footer_leads():

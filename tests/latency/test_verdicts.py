@@ -193,6 +193,7 @@ def test_merchants_are_compared_with_one_another_only_if_that_is_asked_for():
         "100% harbor.test",
         "noted",
     ]
+    assert asked.design["what"].is_unique
     stages = asked.stages.set_index("stage")
     assert stages.loc[ITEM, "n_b"] == 100
     assert stages.loc[ITEM, "ratio"] == pytest.approx(1.0, abs=0.12)

@@ -451,6 +451,18 @@ def test_whatever_a_merchant_sends_the_tables_stand(sent):
     assert "<script" not in rec._repr_html_()
 
 
+def test_a_failed_order_shows_how_long_its_next_stage_was_waited_for():
+    events = [event(1, "creating-cart"), event(2, "item-added")]
+    rec = Recording([start(), *events, End("timeout", 10 * events[-1].t_ns)])
+    text = repr(rec.waterfall()).splitlines()
+    (waited,) = [line for line in text if "·" in line]
+    assert waited.split()[0] == "shipping-updated"
+    assert waited.count("·") > 3 * sum(line.count("▇") for line in text)
+    assert "dashed" in rec._repr_html_()
+    assert "✕ No end</span>" in rec._repr_html_()
+    assert "dashed" not in placed(1)._repr_html_()
+
+
 def test_html_escapes_what_a_merchant_sends():
     rec = Recording(
         [

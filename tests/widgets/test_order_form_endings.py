@@ -81,7 +81,7 @@ def test_three_refusals_in_a_row_end_the_rest(form, until):
     recs = form.place_times(10).wait(60)
     until(lambda: at_rest(form))
     assert [rec.outcome for rec in recs] == ["http_error"] * 3
-    assert form._form.run["told"].endswith("7 of 10 not placed: 3 in a row failed")
+    assert form._form.run["told"].endswith(", 7 not sent: 3 in a row failed")
 
 
 def test_declined_orders_do_not_end_the_rest(form):

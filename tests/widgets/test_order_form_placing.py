@@ -62,7 +62,7 @@ def test_several_orders_come_one_after_another(form, until):
         for b, rec in zip(begins, recs, strict=True)
     ]
     assert all(end <= begin for end, begin in zip(ends, begins[1:], strict=False))
-    assert form._form.run == {"state": "idle", "told": "3 placed"}
+    assert form._form.run == {"state": "idle", "told": "3 orders: 3 placed"}
     assert len(form.recordings) == 3
 
 
@@ -100,7 +100,7 @@ def test_cancelling_ends_the_orders_that_would_follow(form, until):
     form.cancel()
     assert len(run.wait(60)) == 1
     until(lambda: at_rest(form))
-    assert form._form.run["told"] == "1 cancelled; 4 of 5 not placed: cancelled"
+    assert form._form.run["told"] == "5 orders: 1 cancelled, 4 not sent: cancelled"
 
 
 def test_what_is_cancelled_before_it_is_sent_was_not_ordered(form, monkeypatch, until):

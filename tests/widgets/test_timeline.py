@@ -543,7 +543,7 @@ def test_an_event_is_compared_with_the_same_one_of_another_order(sent):
         (3, [{"path": "total", "before": "6", "after": "9"}]),
         (None, []),
     ]
-    assert sent[1]["note"] == "Order (3) has no such event."
+    assert sent[1]["note"] == "Order #3 has no such event."
 
 
 def test_without_a_front_end_there_is_a_still_picture():

@@ -113,7 +113,7 @@ function catalogueRow(form, first, { index, put, remove }) {
     form.catalogue.variants(domain(), handle, (answer) => {
       if (handle !== item.handle) return;
       variants = answer.found ?? [];
-      say(answer.problem ? `The catalogue does not know it: ${answer.problem}` : "");
+      say(answer.problem ? `Its variants are not known: ${answer.problem}` : "");
       if (takeFirst && variants.length) choose(variants.find((one) => one.available) ?? variants[0]);
       takeFirst = false;
       draw();

@@ -152,7 +152,9 @@ function drawName(row, order, { current, compared, p50 }) {
   const said = placed ? againstWords(end.t_ms, p50) : (end?.reason ?? "");
   row.against.title = placed && said ? `${said} against the median of the placed orders` : said;
   row.against.className = `against clipped ${placed ? "quiet" : "reason"}`;
-  replace(row.against, h("bdi", {}, said));
+  // A code is one word to a browser; here are the places where it may be broken.
+  const parts = said.split(/(?<=[a-z])(?=[A-Z])/);
+  replace(row.against, h("bdi", {}, parts.map((part, n) => [n > 0 && h("wbr"), part])));
 }
 
 /** Of hundreds of rows ten can be seen; only they, and a few around them, are drawn. */

@@ -257,7 +257,7 @@ export function shareWords(stage, total_ms) {
 
 /** Name an order for a list: its number at the merchant, or how it stands and which one it is. */
 export function orderName(order) {
-  const which = Number.isFinite(order.number) ? ` (${order.number})` : "";
+  const which = Number.isFinite(order.number) ? ` #${order.number}` : "";
   if (!order.end) return `under way${which}`;
   return order.end.order_number || `${order.end.word}${which}`;
 }

@@ -381,9 +381,9 @@ test("chips filter by outcome, the order of the rows can be chosen, each row tel
   equal(chips(), ["all 4", "✓ placed 3", "✕ declined 1"]);
   equal(page.all(".against").map((each) => each.textContent), ["0\u00a0%", "PaymentDeclined", "+3\u00a0%", "\u221217\u00a0%"]);
   page.all(".chip").find((chip) => chip.textContent === "slowest").click();
-  equal(names(), ["B", "D", "declined (3)", "A"]);
+  equal(names(), ["B", "D", "declined #3", "A"]);
   page.all(".chip").find((chip) => chip.textContent.includes("declined")).click();
-  equal([page.model.get("only"), names()], ["declined", ["declined (3)"]]);
+  equal([page.model.get("only"), names()], ["declined", ["declined #3"]]);
   page.leave();
 });
 
@@ -414,7 +414,7 @@ test("two timelines have names of their own", () => {
 test("a long order is told of once, and its end once", async () => {
   const page = show({ _live: [order(1, [5], { started_at_ms: Date.now() - 10500 })] });
   const told = () => page.find("[role=status].visually-hidden").textContent;
-  await until(() => told().startsWith("Order under way (1) for 10"));
+  await until(() => told().startsWith("Order under way #1 for 10"));
   ok(told().endsWith("after creating-cart."), told());
   const before = told();
   await new Promise((done) => setTimeout(done, 50));

@@ -181,6 +181,6 @@ test("a stage that has no time of its own is not compared", () => {
 
 test("an order without a number is named by how it stands and which one it is", () => {
   equal([order([]), order([], { end: END }), order([], { number: 3, end: { word: "timeout", order_number: "" } })].map(orderName), [
-    "under way (1)", "1004", "timeout (3)",
+    "under way #1", "1004", "timeout #3",
   ]);
 });
