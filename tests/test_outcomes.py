@@ -56,6 +56,7 @@ from firmly_nb.widgets.timeline import Timeline
 from tests.recorder.made_records import cart, event, start
 from tests.recorder.order_server import event as sent_event
 from tests.recorder.order_server import job, run
+from tests.shown import whole
 from tests.widgets.pages import fault as fault_order
 
 ORDER = fnb.Order.example()
@@ -254,7 +255,7 @@ def test_a_number_counts_whatever_follows_it_and_is_the_orders_number():
         row = rec.orders.iloc[0]
         assert (row["order_exists"], row["order_number"]) == (YES, "100001")
         assert row["evidence"] == rec.evidence
-        assert "100001" in repr(rec)
+        assert "100001" in whole(rec)
 
 
 # -------------------------------------------------------------------- what the recorder finds out
@@ -330,8 +331,8 @@ async def test_error_events_are_judged(data, answer):
 async def test_a_success_without_a_number_is_placed_and_not_yet_known():
     rec = await run(streams(sent_event("order-placed")))
     assert (rec.outcome, rec.order_exists) == ("placed", UNKNOWN)
-    assert "success without an order number" in repr(rec)
-    assert "The order may exist" in repr(rec)
+    assert "success without an order number" in whole(rec)
+    assert "The order may exist" in whole(rec)
 
 
 async def recorded_at(url, *, stop=None):
@@ -359,7 +360,7 @@ async def test_where_nobody_listens_nothing_was_sent(unused_port):
         NO,
         "nothing was sent",
     )
-    assert "Nothing was ordered." in repr(rec)
+    assert "Nothing was ordered." in whole(rec)
 
 
 @pytest.mark.anyio
@@ -599,7 +600,7 @@ def test_everybody_says_the_same_about_whether_an_order_may_exist(
     rec = shared.place(ORDER, progress=False, headers=headers)
     assert rec.order_exists == answer
     assert not (FAULTS[name].placed and answer == NO), "never no where there is an order"
-    assert tells(repr(rec), answer)
+    assert tells(whole(rec), answer)
     assert tells(rec._repr_html_(), answer)
     # The form: what it says, whether it lets one look, and what it advises.
     form = OrderForm(shared, fault_order(name))
@@ -659,15 +660,15 @@ def test_the_order_of_an_error_event_with_a_number_is_not_called_none():
         event(1, "error", {"error": "InternalError", **NUMBERED}),
         end=End("error_event", 9, error_code="InternalError", http_status=200),
     )
-    assert "Order 100001 exists." in repr(rec)
+    assert "Order 100001 exists." in whole(rec)
     assert CartView(rec)._about["note"].startswith("Order 100001 exists.")
-    assert "Nothing was ordered" not in repr(rec)
+    assert "Nothing was ordered" not in whole(rec)
 
 
 def test_what_a_server_names_is_not_read_as_a_template():
     end = End("error_event", 9, error_code="{number.__class__}", error_description="{how}")
     rec = recording(event(1, "error", {"error": "{at}"}), end=end)
-    assert "{number.__class__}" in repr(rec)
+    assert "{number.__class__}" in whole(rec)
 
 
 def test_nobody_else_has_a_table_of_outcomes():

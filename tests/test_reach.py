@@ -29,6 +29,7 @@ from tests.gateway import (
     serving,
     staging_gateway,
 )
+from tests.shown import whole
 
 WAY = ["name", "proxy", "connection", "TLS"]
 REST = ["session", "key", "catalogue", "allow-list", "clock", "who answers"]
@@ -274,7 +275,7 @@ def test_an_order_says_whose_page_answered_it(status, lab, gateway):
     gateway.pages["order"] = (status, f"<html><title>{status} Blocked by Corp</title></html>")
     rec = lab.place(fnb.Order.example(), progress=False)
     assert (rec.outcome, rec.order_exists) == ("http_error", "no" if status == 403 else "unknown")
-    assert f"{status} Blocked by Corp. Show these words to whoever runs the network" in repr(rec)
+    assert f"{status} Blocked by Corp. Show these words to whoever runs the network" in whole(rec)
 
 
 @pytest.mark.parametrize("gathered", ["gzip", "gathers"])
@@ -301,7 +302,7 @@ def test_an_order_with_a_revoked_token_was_not_placed(lab, gateway):
     gateway.revoked.add("token-1")
     rec = lab.place(fnb.Order.example(), progress=False)
     assert (rec.outcome, rec.order_exists, rec.error.error) == ("http_error", "no", "InvalidToken")
-    assert "Nothing was ordered" in repr(rec)
+    assert "Nothing was ordered" in whole(rec)
 
 
 def test_a_terminal_breaks_long_lines_with_an_indent(unused_port):

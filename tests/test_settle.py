@@ -13,6 +13,7 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.recorder.journal import find_journal
 from firmly_nb.recorder.records import End, decode
 from tests.merchant_server import Merchant, serving
+from tests.shown import whole
 
 ORDER = fnb.Order.example()
 LOST = {"x-sim-fault": "lost-confirmation"}  # placed, and the stream does not say so
@@ -57,7 +58,7 @@ def test_an_order_that_was_lost_is_found(lab):
     said = f"cart submitted with order {settled.order_number}, asked afterwards"
     assert settled.evidence == said
     assert settled.events.equals(rec.events)
-    assert f"Order {settled.order_number} exists." in repr(settled)
+    assert f"Order {settled.order_number} exists." in whole(settled)
     assert lab.last is settled
 
 
@@ -65,7 +66,7 @@ def test_an_order_whose_cart_is_still_active_does_not_exist(lab):
     settled = lab.settle(place(lab, headers=CUT))
     assert (settled.order_exists, settled.order_number) == ("no", None)
     assert settled.evidence == "cart still active, asked afterwards"
-    assert "Nothing was ordered." in repr(settled)
+    assert "Nothing was ordered." in whole(settled)
 
 
 def test_it_is_awaited_as_well(lab):

@@ -24,6 +24,7 @@ from firmly_nb.recorder.journal import (
     read_journal,
 )
 from firmly_nb.recorder.records import End, Event, Start
+from tests.shown import whole
 
 START = Start("r1", 1, "custom", "shop.test", [{"variant_id": "a"}], True, "warm", 1.0)
 END = End("placed", 9_000)
@@ -161,7 +162,7 @@ def test_a_recording_that_was_cut_off_says_what_its_events_tell(tmp_path, events
     [rec] = fnb.load(tmp_path)
     assert (rec.outcome, rec.cut_off) == (outcome, True)
     assert "the recording was cut off after" in rec.warnings[-1]
-    assert f"after {len(events)} events" in repr(rec)
+    assert f"after {len(events)} events" in whole(rec)
 
 
 class Full(Journal):

@@ -18,6 +18,7 @@ from firmly_nb.sweep.run import point_of, row_of
 from firmly_nb.widgets.timeline import ended_order, static_html
 from tests.recorder import made_records
 from tests.recorder.made_records import NAMES, SECOND
+from tests.shown import whole
 from tests.store.stored_recordings import older
 
 WAITED_NS = 5 * SECOND
@@ -106,8 +107,8 @@ def test_displays_show_no_waiting(recs, tmp_path):
     for rec in (placed, failed):
         assert_no_waiting(repr(rec), rec._repr_html_(), repr(rec.waterfall()))
         assert point_of(1, row_of(rec.records()), 0.0).latency_ms == rec.events["t_ms"].iloc[-1]
-    assert f"T-1 in {duration(placed.events['t_ms'].iloc[-1])}" in repr(placed)
-    assert duration(failed.events["t_ms"].iloc[-1]) in repr(failed)
+    assert f"T-1 in {duration(placed.events['t_ms'].iloc[-1])}" in whole(placed)
+    assert duration(failed.events["t_ms"].iloc[-1]) in whole(failed)
     assert_no_waiting(recs[:5]._repr_html_(), recs._repr_html_(), repr(recs.latency()))
 
 
