@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import os
 import shutil
 import signal
@@ -17,8 +18,23 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb import sim
 
+# jsonschema would make 38 grammars of it, a second in each process: no test asks for an IRI.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 # What comes late on a slow machine comes; only what never comes is to fail.
 WAIT_S = 120.0
+
+
+def pytest_configure():
+    """Collect no garbage while tests are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """From now on the collector looks at what tests make, not at 13,000 tests each time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
