@@ -765,12 +765,12 @@ class Bench:
         start, events, end, cut_off, warnings = rec.recorded
         said = [*end.warnings, *(warnings if cut_off else ())]
         try:
-            end = replace(end, settled=await self._look_at_cart(rec, token), warnings=said)
+            end = end.changed(settled=await self._look_at_cart(rec, token), warnings=said)
         except FirmlyError as error:
             if must:
                 raise
             text = f"the cart could not be asked for: {without_code(str(error))}"
-            end = replace(end, warnings=[*said, text])
+            end = end.changed(warnings=[*said, text])
         end = self._written(start, end)
         # Of one without an end the end of the file says no more that it was cut off.
         settled = Recording([start, *events, end], () if cut_off else warnings)
@@ -793,7 +793,7 @@ class Bench:
             alone = device is not None and self.devices().placed[device, rec.domain] == 1
             is_same = alone or None
         # What an earlier question found is asked anew.
-        before = judgement(start, events, replace(end, settled=None), None).evidence
+        before = judgement(start, events, end.changed(settled=None), None).evidence
         status = plain_text(cart.data.get("cart_status")) if cart else None
         found = judge_cart(
             before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
@@ -809,7 +809,7 @@ class Bench:
                 append_record(path, start, end, keep_personal=self.keep_personal)
         except JournalError as error:
             text = f"not everything is on disk: {without_code(str(error))}"
-            return replace(end, warnings=[*end.warnings, text])
+            return end.changed(warnings=[*end.warnings, text])
         return end
 
     def recall(self, recording_id: str) -> None:

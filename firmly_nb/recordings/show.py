@@ -92,7 +92,7 @@ class OneShown(Protocol):
     @property
     def error(self) -> FirmlyError | None: ...  # noqa: D102 - the same
     @property
-    def events(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
     def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
@@ -203,7 +203,7 @@ def _ended(rec: OneShown, after: str) -> str:
 
 def precision(rec: OneShown) -> str:
     """Return how far off the times can be, and by which clock."""
-    events = rec.events
+    events = rec.event_times
     if not len(events):
         return "no events"
     clocks = " and ".join(sorted(set(events["clock"])))
@@ -295,7 +295,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
     head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
-    bars = [waterfall_text(rec)] if len(rec.events) else []
+    bars = [waterfall_text(rec)] if len(rec.event_times) else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
     return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
@@ -310,7 +310,7 @@ def recording_html(rec: OneShown) -> str:
     ended = toned(f"{row.mark} {lead}", row.colour)
     # What a server sent instead of events has no spaces to break at.
     head = f'<div style="overflow-wrap:anywhere">{ended} {rest}</div>'
-    bars = waterfall_html(rec) if len(rec.events) else ""
+    bars = waterfall_html(rec) if len(rec.event_times) else ""
     told = [*said_of_times(rec), *rec.warnings]
     return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")
 
