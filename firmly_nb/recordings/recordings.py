@@ -33,6 +33,7 @@ from firmly_nb.recordings.show import (
     Charts,
     Shown,
     Waterfall,
+    judged,
     recording_html,
     recording_text,
     recordings_html,
@@ -135,7 +136,10 @@ class Recording:
     @property
     def error(self) -> FirmlyError | None:
         """Error that ended the order, with the API's name; None if it was placed."""
-        return error_of(self._end)
+        error = error_of(self._end)
+        if error is not None:
+            error.judged = judged(self, error)
+        return error
 
     @property
     def order_number(self) -> str | None:

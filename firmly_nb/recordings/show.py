@@ -36,6 +36,7 @@ from firmly_nb.outcomes import (
     LONG_LEADS,
     NO,
     NOT_SEEN,
+    ORDER_AGAIN,
     PLACED,
     UNKNOWN,
     YES,
@@ -152,10 +153,8 @@ def verdict(rec: OneShown) -> str:
         status=status,
         total=_total(row),
     )
-    detail = _detail(error, exists) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    # A lab knows no token of an order that another program placed.
-    asking = "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
-    return " ".join(filter(None, [text, existence(rec, asking), detail]))
+    detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
+    return " ".join(filter(None, [text, existence(rec, _asking(rec)), detail]))
 
 
 def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
@@ -216,17 +215,23 @@ def precision(rec: OneShown) -> str:
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 
-# Codes whose advice is to order again, which is right only where there is no order.
-ORDER_AGAIN = frozenset(
-    {"FNB204", "FNB205", "FNB206", "FNB207", "FNB208", "FNB210", "FNB213", "FNB214", "FNB228"}
-)
+def judged(rec: OneShown, error: FirmlyError) -> str | None:
+    """Return what is said in place of an error's advice to order again: there may be an order."""
+    if rec.order_exists == NO or error.code not in ORDER_AGAIN:
+        return None
+    return existence(rec, _asking(rec))
 
 
-def _detail(error: FirmlyError | None, exists: str) -> str:
+def _asking(rec: OneShown) -> str:
+    # A lab knows no token of an order that another program placed.
+    return "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
+
+
+def _detail(error: FirmlyError | None) -> str:
     if error is None:
         return ""
     text = printable(error.description)
-    advice = "" if exists != NO and error.code in ORDER_AGAIN else error.advice
+    advice = error.advice if error.judged is None else ""  # it is said before
     # The name of a field that is wrong stays as it is: "shipping_info: is not set".
     named = text.partition(" ")[0].endswith(":")
     begun = text if named else f"{text[:1].upper()}{text[1:]}"
