@@ -202,7 +202,7 @@ def peak(pid: int) -> float:
 def show(rec: fnb.Recording) -> None:
     """Show a recording as a notebook does."""
     repr(rec)
-    rec._repr_html_()  # noqa: SLF001 - as Jupyter asks
+    rec._repr_html_()
 
 
 class More:

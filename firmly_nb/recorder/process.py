@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 #
 # Both directions carry frames: four bytes of length (big endian), then one JSON object with
 # ``type``. If it has ``text``, so many bytes of JSON follow, which are not decoded: what a record
-# carries, and can be large, takes this way. The recorder's first frame comes after ``GREETING``: whatever stands before it was
-# printed by something else while the interpreter started, and is passed over.
+# carries, and can be large, takes this way. The recorder's first frame comes after ``GREETING``:
+# whatever stands before it was printed by something else while the interpreter started, and is
+# passed over.
 #
 # To the recorder:
 #

@@ -205,9 +205,7 @@ def header_rows(recording_id: str, headers: Iterable[Sequence[str]]) -> list[dic
     return [{"recording_id": recording_id, "name": name, "value": value} for name, value in headers]
 
 
-def event_rows(
-    start: Start, events: Sequence[Event], *, wide: bool = True
-) -> list[dict[str, Any]]:
+def event_rows(start: Start, events: Sequence[Event], *, wide: bool = True) -> list[dict[str, Any]]:
     """Return one row an event, in the form of ``EVENTS``; else in that of ``EVENT_TIMES``."""
     rows = []
     before: Event | None = None

@@ -184,6 +184,11 @@ def existence(rec: OneShown, how: str) -> str:
     """
     if rec.order_exists == YES and rec.outcome == PLACED:
         return ""
+    return answer_of(rec, how)
+
+
+def answer_of(rec: OneShown, how: str) -> str:
+    """Say whether there is an order; the arguments are those of :func:`existence`."""
     return ANSWERS[rec.order_exists].sentence.format(
         number=short_name(rec.order_number or ""), how=how.replace("{domain}", rec.domain)
     )
