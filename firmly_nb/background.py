@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine  # noqa: TC003 - annotates a module variable
 from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
@@ -230,7 +231,9 @@ def follow(
             show()
     except KeyboardInterrupt:
         (stop or work.cancel)()
-        _wait_for({work}, END_TIMEOUT_S)
+        late = time.monotonic() + END_TIMEOUT_S
+        while not _wait_for({work}, every_s).done and time.monotonic() < late:
+            pass  # a second Ctrl-C is noticed as soon as the first
         show()
         raise
     show()
