@@ -470,7 +470,7 @@ def decode(line: bytes) -> Record:
         view = memoryview(line)
         head, text = view[: last.start()], view[last.end() : end]
         if crc32(text, crc32(head)) == int(last[1]):
-            return from_dict(orjson.loads(b"%b}" % head), text=bytes(text))
+            return from_dict(orjson.loads(bytes(head) + b"}"), text=bytes(text))
     return from_dict(orjson.loads(line))
 
 
@@ -584,9 +584,10 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
 def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
     """Return a record with other fields; itself if they are the same, since a copy takes long."""
     is_same = all(getattr(record, name) == value for name, value in to.items())
-    if is_same:
-        return record
-    return replace(record, **to) if isinstance(record, Start) else record.changed(**to)
+    if is_same or isinstance(record, Start):
+        return record if is_same else replace(record, **to)
+    changed: AnyRecord = record.changed(**to)  # type: ignore[assignment]  # of the same kind
+    return changed
 
 
 def shareable(order: Recorded) -> Recorded:

@@ -358,7 +358,8 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def _last_with_cart(start: Start, events: Sequence[Event], end: End) -> Event | End | None:
-    for one in (end, *reversed(events)):
+    told: list[Event | End] = [end, *reversed(events)]
+    for one in told:
         if find_snapshot(one.outline):
             return one
         name = (one.event, start.milestones) if isinstance(one, Event) else ()
