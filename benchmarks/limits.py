@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.limits`` prints a table. Each case runs in a notebook process of its own,
 with a server in another. Memory is what each process had resident at most; of the notebook above
-what it had after an ordinary order, at most and once the order has ended (Linux).
+what it had after an ordinary order, at most and once the order has ended and was shown, and then at
+most while its journal is loaded and shown (Linux).
 """
 
 import asyncio
@@ -198,6 +199,30 @@ def peak(pid: int) -> float:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
+def show(rec: fnb.Recording) -> None:
+    """Show a recording as a notebook does."""
+    repr(rec)
+    rec._repr_html_()
+
+
+class More:
+    """What this process has resident beyond what it had before, in MB."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")
+        self.before = psutil.Process().memory_info().rss / 1e6
+
+    def at_most(self) -> int:
+        """Return it at most."""
+        return round(peak(psutil.Process().pid) - self.before)
+
+    def now(self) -> int:
+        """Return it now."""
+        gc.collect()
+        return round(psutil.Process().memory_info().rss / 1e6 - self.before)
+
+
 def place(name: str, port: int) -> dict[str, object]:
     """Place the order of one case in this process, after an ordinary one."""
     options = CASES[name][1]
@@ -207,11 +232,11 @@ def place(name: str, port: int) -> dict[str, object]:
             api_url=f"http://127.0.0.1:{port}", app_id="app", allow_domains=domains, journal=folder
         ) as lab:
             order = fnb.Order.example()
-            lab.place(order.model_copy(update={"domain": domains[0]}), progress=False)
-            Path("/proc/self/clear_refs").write_text("5")
-            before = psutil.Process().memory_info().rss / 1e6
+            calm = lab.place(order.model_copy(update={"domain": domains[0]}), progress=False)
+            show(calm)
+            show(fnb.load(folder)[0])
             [recorder] = psutil.Process().children()
-            began = time.perf_counter()
+            placing, began = More(), time.perf_counter()
             rec = lab.place(
                 order.model_copy(update={"domain": f"{name}.example.test"}),
                 progress=False,
@@ -219,21 +244,22 @@ def place(name: str, port: int) -> dict[str, object]:
                 **options,
             )
             took = time.perf_counter() - began
-            more = peak(psutil.Process().pid) - before
-            gc.collect()
-            still = psutil.Process().memory_info().rss / 1e6 - before
+            show(rec)
+            more, still = placing.at_most(), placing.now()
             [journal] = Path(folder).rglob(f"{rec.recording_id}.jsonl")
-            kept = journal.stat().st_size / 1e6
+            loading = More()
+            show(fnb.load(journal)[0])
             return {
                 "case": name,
                 "outcome": rec.outcome,
                 "number": rec.order_number,
-                "events": len(rec._events),  # noqa: SLF001 - without building a table
+                "events": len(rec.recorded.events),
                 "s": round(took, 1),
-                "kept MB": round(kept, 1),
+                "kept MB": round(journal.stat().st_size / 1e6, 1),
                 "recorder MB": round(peak(recorder.pid)),
-                "notebook MB more": round(more),
-                "afterwards": round(still),
+                "notebook MB more": more,
+                "afterwards": still,
+                "loading MB more": loading.at_most(),
             }
 
 

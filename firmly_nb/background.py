@@ -10,10 +10,12 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine  # noqa: TC003 - annotates a module variable
 from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from firmly_nb.display.messages import coded_error
@@ -44,12 +46,13 @@ def portal() -> BlockingPortal:
     with _lock:
         # After a fork the thread exists in the parent only, and so does what is to be closed.
         if _portal is None or _owner_pid != os.getpid():
-            if _portal is None:
-                atexit.register(_close)
-            else:
+            is_first = _portal is None
+            if not is_first:
                 _closers.clear()
             _portal, _thread = _start()
             _owner_pid = os.getpid()
+            if is_first:
+                atexit.register(_close)
     return _portal
 
 
@@ -66,8 +69,9 @@ def _start() -> tuple[BlockingPortal, threading.Thread]:
 
     async def serve() -> None:
         async with BlockingPortal() as portal:
-            ready.set_result(portal)
-            await portal.sleep_until_stopped()
+            if ready.set_running_or_notify_cancel():
+                ready.set_result(portal)
+                await portal.sleep_until_stopped()
 
     def run() -> None:
         try:
@@ -79,24 +83,60 @@ def _start() -> tuple[BlockingPortal, threading.Thread]:
 
     thread = threading.Thread(target=run, name=THREAD_NAME, daemon=True)
     thread.start()
-    return ready.result(), thread
+    try:
+        return ready.result(), thread
+    except KeyboardInterrupt:
+        if not ready.cancel():  # nobody will know of it
+            ready.result().start_task_soon(ready.result().stop)
+        raise
 
 
 class Running(Future[Result]):
-    """Result of a coroutine that runs on the loop; made by :func:`submit`.
+    """Result of a coroutine that runs on the loop once it is begun; see :func:`submit`.
 
     A future that can be waited for in any thread. If it is cancelled, it is done only once the
-    work has ended: by then streams are closed and recordings kept.
+    work has ended: by then streams are closed and recordings kept. Ctrl-C can come at any moment,
+    also before whoever begins it has its task; then it ends all the same.
     """
 
     def __init__(self, function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> None:
         super().__init__()
         self._pid = os.getpid()
-        self._task = portal().start_task_soon(self._run, function, args)
+        self._work: Callable[[], Coroutine[Any, Any, Result]] | None = partial(function, *args)
+        self._is_begun = self._is_to_end = False
+        self._task: Future[None] | None = None
+        self._own: asyncio.Task[Any] | None = None
+
+    def begin(self) -> None:
+        """Have it run, if it does not yet."""
+        if not self._is_begun:
+            loop = portal()
+            self._is_begun = True
+            self._task = loop.start_task_soon(self._run)
 
     def cancel(self) -> bool:
         """Ask the work to end; False if it has ended already."""
-        return not self.done() and self._task.cancel()
+        if self.done():
+            return False
+        self._is_to_end = True
+        if not self._is_begun:
+            self._leave()
+        elif self._task:
+            return self._task.cancel()
+        else:
+            # Whoever began it was interrupted: it may be on its way to the loop, or not.
+            portal().start_task_soon(self._end_on_loop)
+        return True
+
+    def _leave(self) -> None:
+        if super().cancel():
+            self.set_running_or_notify_cancel()
+
+    def _end_on_loop(self) -> None:
+        if self._own is None:
+            self._leave()
+        else:
+            self._own.cancel()
 
     def check_process(self) -> None:
         """Refuse to wait in a fork for what runs in its parent: it would never end here."""
@@ -104,18 +144,24 @@ class Running(Future[Result]):
             raise forked("This order or call", "It goes on there.")
 
     @property
+    def is_begun(self) -> bool:
+        """True once it was begun."""
+        return self._is_begun
+
+    @property
     def error(self) -> BaseException | None:
         """Error of the coroutine; None while it runs, after a cancel, and after success."""
         return self.exception() if self.done() and not self.cancelled() else None
 
-    async def _run(
-        self, function: Callable[..., Coroutine[Any, Any, Result]], args: tuple[Any, ...]
-    ) -> None:
+    async def _run(self) -> None:
+        self._own, work, self._work = asyncio.current_task(), self._work, None
+        if self._is_to_end or work is None:
+            self._leave()
+            return
         try:
-            result = await function(*args)
+            result = await work()
         except asyncio.CancelledError:
-            super().cancel()
-            self.set_running_or_notify_cancel()
+            self._leave()
             raise
         except BaseException as error:
             self.set_exception(error)
@@ -133,6 +179,20 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
     RuntimeError
         If called on the loop's own thread.
     """
+    check_thread()
+    work = Running(function, *args)
+    work.begin()
+    return work
+
+
+def check_thread() -> None:
+    """Refuse to be used on the loop's own thread.
+
+    Raises
+    ------
+    RuntimeError
+        If it is that.
+    """
     if threading.current_thread().name == THREAD_NAME:
         raise coded_error(
             RuntimeError,
@@ -140,7 +200,6 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
             "A lab cannot be used from its own background loop: waiting would never end. Call it "
             "from another thread.",
         )
-    return Running(function, *args)
 
 
 def follow(
@@ -167,11 +226,14 @@ def follow(
     work.check_process()
     show = show or _nothing
     try:
+        work.begin()
         while not _wait_for({work}, every_s).done:
             show()
     except KeyboardInterrupt:
         (stop or work.cancel)()
-        _wait_for({work}, END_TIMEOUT_S)
+        late = time.monotonic() + END_TIMEOUT_S
+        while not _wait_for({work}, every_s).done and time.monotonic() < late:
+            pass  # a second Ctrl-C is noticed as soon as the first
         show()
         raise
     show()
@@ -192,6 +254,7 @@ async def follow_async(
     from anyio import CancelScope
 
     work.check_process()
+    work.begin()
     show = show or _nothing
     future = asyncio.wrap_future(work)
     try:

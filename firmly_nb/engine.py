@@ -407,7 +407,7 @@ class Bench:
         self.milestones = milestones
         self.simulator = simulator
         self.lock: Path | None = None  # a file that the recorder holds while it lives
-        self.last: Recording | None = None
+        self._last: Recording | list[Record] | None = None  # a list: of an order under way
         self._client: FirmlyClient | None = None
         self._devices: Devices | None = None
         self._worker: WorkerProcess | None = None
@@ -421,6 +421,16 @@ class Bench:
         # Who shows that it is closed, from the moment on at which it is.
         self.on_close: list[Callable[[], object]] = []
         self._owner_pid = os.getpid()
+
+    @property
+    def last(self) -> Recording | None:
+        """Recording of the last order, as far as it is; None if nothing of it was sent."""
+        last = self._last
+        return Recording([*last]) if isinstance(last, list) else last
+
+    @last.setter
+    def last(self, rec: Recording | None) -> None:
+        self._last = rec
 
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
@@ -473,10 +483,10 @@ class Bench:
     ) -> Recording:
         """Place one order. The guard must have been asked before.
 
-        A cancelled order leaves its recording in ``last`` and then raises. Its time runs from the
-        call on, for everything: session, key, recorder, connection, stream.
+        Its recording is in ``last`` from its first record on, which comes before anything is sent:
+        also if it is cancelled, which then raises, or if nobody waits for its end. Its time runs
+        from the call on, for everything: session, key, recorder, connection, stream.
         """
-        self.last = None  # an earlier order is not the one that is asked for from now on
         deadline_ns = called_ns + round(options.timeout_s * 1e9)
         async with self.prepared(order, card, options, deadline_ns=deadline_ns) as job:
             # Of one order there is somebody who looks; the orders of a sweep are too many.
@@ -555,6 +565,8 @@ class Bench:
 
         def keep(item: Record) -> None:
             records.append(item)
+            if isinstance(item, Start):
+                self._last = records
             try:
                 on_record(item)
             # Also sys.exit() and the like: they would end the loop of every lab.
@@ -765,12 +777,12 @@ class Bench:
         start, events, end, cut_off, warnings = rec.recorded
         said = [*end.warnings, *(warnings if cut_off else ())]
         try:
-            end = replace(end, settled=await self._look_at_cart(rec, token), warnings=said)
+            end = end.changed(settled=await self._look_at_cart(rec, token), warnings=said)
         except FirmlyError as error:
             if must:
                 raise
             text = f"the cart could not be asked for: {without_code(str(error))}"
-            end = replace(end, warnings=[*said, text])
+            end = end.changed(warnings=[*said, text])
         end = self._written(start, end)
         # Of one without an end the end of the file says no more that it was cut off.
         settled = Recording([start, *events, end], () if cut_off else warnings)
@@ -793,7 +805,7 @@ class Bench:
             alone = device is not None and self.devices().placed[device, rec.domain] == 1
             is_same = alone or None
         # What an earlier question found is asked anew.
-        before = judgement(start, events, replace(end, settled=None), None).evidence
+        before = judgement(start, events, end.changed(settled=None), None).evidence
         status = plain_text(cart.data.get("cart_status")) if cart else None
         found = judge_cart(
             before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
@@ -809,7 +821,7 @@ class Bench:
                 append_record(path, start, end, keep_personal=self.keep_personal)
         except JournalError as error:
             text = f"not everything is on disk: {without_code(str(error))}"
-            return replace(end, warnings=[*end.warnings, text])
+            return end.changed(warnings=[*end.warnings, text])
         return end
 
     def recall(self, recording_id: str) -> None:

@@ -34,6 +34,8 @@ from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
+    Running,
+    check_thread,
     close_at_exit,
     close_soon,
     follow,
@@ -62,6 +64,7 @@ from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
@@ -73,7 +76,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from firmly_nb.background import Running
     from firmly_nb.conformance.result import Conformance
     from firmly_nb.exchange.tape import Taped
     from firmly_nb.recorder.calibration import Calibration
@@ -398,7 +400,7 @@ class Lab(CartCalls):
 
     @property
     def last(self) -> Recording | None:
-        """Recording of the last order, even a cancelled one; None if nothing of it was sent."""
+        """Recording of the last order, even one that is under way; None if it was not sent."""
         return self._bench.last
 
     @property
@@ -448,7 +450,8 @@ class Lab(CartCalls):
         FirmlyError
             If no session or key could be had; nothing was ordered.
         KeyboardInterrupt
-            On Ctrl-C. The stream is closed and ``lab.last`` has what was recorded.
+            On Ctrl-C. It says whether there may be an order. The stream is closed, and ``lab.last``
+            has what was recorded: None means that nothing was sent.
 
         Examples
         --------
@@ -456,7 +459,7 @@ class Lab(CartCalls):
 
             rec = lab.place(order, fnb.Card.test())
         """
-        attempt = self.start(order, card, on_record=on_record, **options)
+        attempt = self._attempt(order, card, on_record, options)
         return attempt.wait(EventLines() if progress else None)
 
     @_places(PlaceOptions)
@@ -470,7 +473,7 @@ class Lab(CartCalls):
         **options: Unpack[PlaceOptions],
     ) -> Recording:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
-        attempt = self.start(order, card, on_record=on_record, **options)
+        attempt = self._attempt(order, card, on_record, options)
         return await attempt.wait_async(EventLines() if progress else None)
 
     @_places(PlaceOptions)
@@ -516,6 +519,22 @@ class Lab(CartCalls):
             begun = lab.start(order)
             rec = begun.wait()
         """
+        attempt = self._attempt(order, card, on_record, options)
+        try:
+            attempt.begin()
+        except KeyboardInterrupt:  # nobody would know of it
+            attempt.cancel()
+            raise
+        return attempt
+
+    def _attempt(
+        self,
+        order: Order,
+        card: Card | None,
+        on_record: Callable[[Record], None] | None,
+        options: PlaceOptions,
+    ) -> Attempt:
+        """Check an order and make it ready to begin."""
         if not isinstance(order, Order):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         bench, card, how = self._open(), card or Card.test(), options_of("place()", options)
@@ -1353,7 +1372,19 @@ class Attempt:
         self._records: list[Record] = []
         self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_record = on_record
-        self._work = submit(bench.place, order, card, options, self._keep, monotonic_ns())
+        self._bench = bench
+        called_ns = monotonic_ns()
+        self._work = Running(bench.place, order, card, options, self._keep, called_ns)
+
+    def begin(self) -> None:
+        """Have it placed, if it is not yet."""
+        self._take_over()
+        self._work.begin()
+
+    def _take_over(self) -> None:
+        if not self._work.is_begun:
+            check_thread()
+            self._bench.last = None  # an earlier order is not the one that is asked for
 
     @property
     def done(self) -> bool:
@@ -1383,10 +1414,28 @@ class Attempt:
 
     def wait(self, lines: EventLines | None = None) -> Recording:
         """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
-        return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+        try:
+            self._take_over()
+            return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+        except KeyboardInterrupt as error:
+            if not self._work.is_begun:
+                self._work.cancel()
+            error.args = (self._interrupted(),)
+            raise
+
+    def _interrupted(self) -> str:
+        """Say whether there may be an order."""
+        rec = self.recording
+        if rec is None and self.done:
+            return "Nothing was sent."
+        if rec is None or not self.done:
+            return "The order is still being ended. lab.last tells of it; None: nothing was sent."
+        said = answer_of(rec, "lab.settle(lab.last)")
+        return f"{said} lab.last has what was recorded."
 
     async def wait_async(self, lines: EventLines | None = None) -> Recording:
         """Wait on the running loop, showing records as they come; cancelling the task cancels."""
+        self._take_over()
         return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
 
     def _show(self, lines: EventLines | None) -> None:

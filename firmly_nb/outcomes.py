@@ -229,6 +229,13 @@ ANSWERS: Mapping[str, Answer] = {
     UNKNOWN: Answer("The order may exist; {how} tells.", 3),
 }
 REFUSED_EXIT, INTERRUPTED_EXIT = 2, 130  # before anything was sent; by Ctrl-C
+# Messages whose advice is to order again, which is right only where there is no order.
+ORDER_AGAIN = frozenset(
+    {
+        *("FNB202", "FNB204", "FNB205", "FNB206", "FNB207", "FNB208", "FNB209", "FNB210"),
+        *("FNB213", "FNB214", "FNB228"),
+    }
+)
 
 # Outcomes whose error code the server gave; other outcomes have codes of our own.
 ANSWERED = frozenset({"error_event", "http_error"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import textwrap
 import threading
 
 import pytest
+from anyio.from_thread import BlockingPortal as Portal
 
 import firmly_nb as fnb
 
@@ -142,6 +145,93 @@ def test_ctrl_c_leaves_a_recording_that_says_so(lab, ctrl_c, isolated):
     assert lab.last.events["event"].astype("str").tolist() == STREAMED[:2]
     assert fnb.load(lab.journal)[-1].outcome == "cancelled"
     assert lab.place(ORDER, progress=False, isolated=isolated).outcome == "placed"
+
+
+async def never(*_, **__):
+    await asyncio.Event().wait()
+
+
+# Where Ctrl-C comes, and whether all goes on there until it is cancelled.
+MOMENTS = {
+    "before the loop runs it": ("firmly_nb.background.Running.begin", False),
+    "with the session": ("firmly_nb.api.client.FirmlyClient.browser_session", True),
+    "with the key": ("firmly_nb.api.client.FirmlyClient.payment_key", True),
+    "while the recorder starts": ("firmly_nb.recorder.process.WorkerProcess._started", True),
+    "given to the recorder": ("firmly_nb.recorder.process._send", False),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_at_any_moment_says_whether_the_order_was_sent(
+    connect, simulator, ctrl_c, monkeypatch, moment
+):
+    """After Ctrl-C in the first second of a lab nothing told whether there was an order."""
+    lab, before = connect(), len(simulator.truth())
+    name, waits = MOMENTS[moment]
+    owner, _, attribute = name.rpartition(".")
+    whole = pkgutil.resolve_name(name)
+
+    def pressing(*args, **named):
+        monkeypatch.setattr(f"{owner}.{attribute}", whole)
+        ctrl_c()
+        return never() if waits else whole(*args, **named)
+
+    monkeypatch.setattr(f"{owner}.{attribute}", pressing)
+    with pytest.raises(KeyboardInterrupt) as pressed:
+        lab.place(ORDER, progress=False, headers={"x-sim-fault": "stall"})
+    said, sent = str(pressed.value), len(simulator.truth()) > before
+    if lab.last is None:
+        assert (said, sent) == ("Nothing was sent.", False)
+    else:
+        assert moment == "given to the recorder"
+        assert lab.last.outcome == "cancelled"
+        assert sent <= (lab.last.order_exists == "unknown")
+        assert said.endswith("lab.last has what was recorded.")
+
+
+def test_ctrl_c_again_while_the_order_is_ended_leaves_what_there_is(
+    lab, until, ctrl_c, monkeypatch
+):
+    ended = threading.Event()
+
+    async def again(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.to_thread(ended.wait, 30)
+
+    class Lines:
+        def show(self, record):
+            if record.kind == "event" and record.event == "item-added":
+                monkeypatch.setattr("firmly_nb.recorder.process.WorkerProcess._cancelled", again)
+                ctrl_c()
+
+    attempt = lab.start(ORDER, headers={"x-sim-fault": "stall"})
+    try:
+        with pytest.raises(KeyboardInterrupt, match="The order is still being ended"):
+            attempt.wait(Lines())
+        assert lab.last.order_exists == "unknown"
+        assert lab.last.events["event"].astype("str").tolist() == STREAMED[:2]
+    finally:
+        ended.set()
+    until(lambda: attempt.done, "its end")
+
+
+def test_ctrl_c_at_the_start_of_an_order_lets_none_go_on(lab, simulator, ctrl_c, monkeypatch):
+    """Whoever began it had no name for it yet: it was placed, and nobody knew."""
+    before, begin = len(simulator.truth()), Portal.start_task_soon
+
+    def handed_over(*args):
+        task = begin(*args)
+        monkeypatch.undo()
+        del task
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Portal, "start_task_soon", handed_over)
+    with pytest.raises(KeyboardInterrupt):
+        lab.start(ORDER)
+    lab.session()
+    lab.close()
+    assert len(simulator.truth()) == before
+    assert lab.last is None or lab.last.order_exists != "yes"
 
 
 def test_cancelling_the_task_cancels_the_order(lab, until):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb import outcomes
-from firmly_nb.api.errors import KINDS, LISTED_STATUSES, PLACE_ORDER_ERRORS
+from firmly_nb.api.errors import KINDS, LISTED_STATUSES, OWN_CODES, PLACE_ORDER_ERRORS
 from firmly_nb.api.snapshots import order_number
 from firmly_nb.cli import placing
 from firmly_nb.outcomes import (
@@ -45,7 +45,7 @@ from firmly_nb.outcomes import (
 )
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.recorder import SENDING, PhaseClock, record
-from firmly_nb.recorder.records import End, Phases
+from firmly_nb.recorder.records import End, Phases, Start
 from firmly_nb.recorder.tables import ORDERS
 from firmly_nb.recorder.worker import Lanes
 from firmly_nb.recordings import stored
@@ -333,6 +333,32 @@ async def test_a_success_without_a_number_is_placed_and_not_yet_known():
     assert (rec.outcome, rec.order_exists) == ("placed", UNKNOWN)
     assert "success without an order number" in whole(rec)
     assert "The order may exist" in whole(rec)
+
+
+ORDERING = re.compile(r"(?i)\b(?:order|try|use) (?:a|again|another|later)\b|next order|slowly")
+START_OF_ONE = Start("r", 0, "custom", "a.test", [], True, "warm", 9)
+
+
+@pytest.mark.parametrize("found", [{"http_status": 502}, {"http_status": 200, "number": "T-1"}])
+def test_no_error_alone_advises_to_order_again_where_there_may_be_an_order(found):
+    """The recording said so of itself, and its error gave the advice all the same."""
+    number = found.pop("number", None)
+    answer = {"order": {"platform_order_number": number}} if number else None
+    advised = set()
+    for name in (*LISTED_STATUSES, *OWN_CODES, "HTTP 502", "ErrorOfTomorrow"):
+        for outcome in ("http_error", "error_event", "transport_error", "timeout"):
+            end = End(outcome, 9, error_code=name, confirmation=answer, sent=True, **found)
+            rec = fnb.Recording([START_OF_ONE, end])
+            error, exists = rec.error, rec.order_exists
+            for said in (str(error), repr(error), error.advice):
+                if exists == NO:
+                    advised.update(ORDERING.findall(error.advice))
+                else:
+                    assert not ORDERING.search(said), (name, outcome, said)
+            if error.judged is not None:
+                told = "Order T-1 exists." if number else "may exist; lab.settle(rec) tells."
+                assert str(error).endswith((told, f"{told} [{error.code}]")), str(error)
+    assert bool(advised) != bool(number)  # of errors that refuse the advice stays
 
 
 async def recorded_at(url, *, stop=None):

@@ -97,6 +97,10 @@ CARTS = {
     "a number that is a number": ({**PLACED, "platform_order_number": 7}, "yes", "order 7,"),
     "a number that steers a terminal": (
         {**PLACED, "platform_order_number": "T\x1b[31m"}, "yes", "order T"),
+    "a number of letters alone": (
+        {**PLACED, "platform_order_number": "KWXQPZTR"}, "yes", "order KWXQPZTR"),
+    "a status in place of its number": (
+        {**PLACED, "platform_order_number": "PENDING"}, "unknown", "neither submitted with"),
     "inside an object": ({"cart": PLACED}, "yes", "order T-1"),
     "active": ({"cart_id": "c1", "cart_status": "active"}, "no", "cart still active"),
     "submitted without a number": (

@@ -120,6 +120,8 @@ class FirmlyError(Mistake, Exception):
     code = "FNB200"
     # Seconds that the answer asked to wait before anything else is sent, where it did.
     retry_after_s: float | None = None
+    # What the judge of an order says in place of the advice, where the order may exist.
+    judged: str | None = None
 
     def __init__(self, error: str, description: str = "", http_status: int | None = None) -> None:
         self.error = error
@@ -134,6 +136,8 @@ class FirmlyError(Mistake, Exception):
     @property
     def advice(self) -> str:
         """Next step for the user; empty if the API did not say what is wrong."""
+        if self.judged is not None:
+            return self.judged
         return "" if self.code == FirmlyError.code else MESSAGES[self.code].fix
 
     def __str__(self) -> str:

@@ -239,15 +239,17 @@ def _text_of(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-# Carts repeat most of their strings in each event. JSON without an escaped quote is therefore split
-# at its quotes, and only strings that are new are looked at. Between strings are numbers and lists
-# of bytes: each is whole in one piece, and counts as a string here.
+# Carts repeat most of their strings in each event. JSON is therefore split at its quotes, and only
+# strings that are new are looked at. Between strings are numbers and lists of bytes: each is whole
+# in one piece, and counts as a string here. While it is split, other signs stand for the escaped
+# backslashes and quotes; JSON has neither of them.
 
 LONGEST_SPLIT = 200_000  # characters of JSON; the strings of more would take too much memory
 MOST_REMEMBERED = 1_000_000  # characters of strings
 # What a field with nothing to mask goes on with.
 _EMPTY = ("null", "false", "0,", "0}", '""', "[]", "{}", f'"{MASK}"')
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_BACKSLASH, _QUOTE = "\0", "\1"
 
 
 def _splittable(value: Any) -> str | None:
@@ -256,12 +258,25 @@ def _splittable(value: Any) -> str | None:
         text = _text_of(value)
     except TypeError:  # half a surrogate pair, a number beyond 64 bits, endless nesting
         return None
-    is_one = len(text) <= LONGEST_SPLIT and '\\"' not in text
-    return text if is_one and _is_shallow(text) else None
+    if len(text) > LONGEST_SPLIT:
+        return None
+    text = _with_signs(text)
+    return text if _is_shallow(text) else None
+
+
+def _with_signs(text: str) -> str:
+    if "\\" not in text:
+        return text
+    # Escapes begin with a backslash, so that of a run of them each two are one.
+    return text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
+
+
+def _without_signs(piece: str) -> str:
+    return piece.replace(_QUOTE, '\\"').replace(_BACKSLASH, "\\\\")
 
 
 def _is_shallow(text: str) -> bool:
-    """Return whether JSON without an escaped quote is surely nested no deeper than is masked."""
+    """Return whether JSON is surely nested no deeper than is masked."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return True
     brackets = "".join(text.split('"')[::2]).encode().translate(None, _NO_BRACKETS)
@@ -277,7 +292,8 @@ class _Strings:
         self.finders = _finders(values)
         self._size = 0
         self._clean: set[str] = set()
-        # Whether it is called as a personal field is; the finders whose values it can hold.
+        # Whether it is called as a personal field is; the finders whose values it can hold. A
+        # string with quotes can hold fields, too.
         self._told: dict[str, tuple[bool, Finders]] = {}
 
     def look(self, text: str) -> dict[str, tuple[bool, Finders]]:
@@ -288,15 +304,22 @@ class _Strings:
         strings = set(text.split('"')) - clean
         if new := strings - told.keys():
             self._size += sum(map(len, new))
-            for some in _some_at_once(new):
-                found = _found('"'.join(some), self.finders)
+            quoted = {string for string in new if _QUOTE in string}
+            for some in _some_at_once(new - quoted):
+                found = _found('"'.join(map(_without_signs, some)), self.finders)
                 for string in some:
                     is_name = plain_name(string) in _PERSONAL_NAMES
-                    finders = _found(string, found)
+                    finders = _found(_without_signs(string), found)
                     if is_name or finders:
                         told[string] = is_name, finders
                     else:
                         clean.add(string)
+            for string in quoted:
+                finders = _found(said := _said_in(string), self.finders)
+                if finders or _masked_text(said, (), (), MAX_NESTED) != said:
+                    told[string] = False, finders
+                else:
+                    clean.add(string)
         return {string: told[string] for string in strings if string in told}
 
 
@@ -321,8 +344,10 @@ def _masked_by_strings(value: Any, text: str, strings: _Strings, kept: tuple[str
     names = {name for name, (is_name, _) in told.items() if is_name and _has_value(text, name)}
     if names:
         value = _without_fields(value, names)
-        told = strings.look(_text_of(value))
-    found = {string: finders for string, (_, finders) in told.items() if finders}
+        told = strings.look(_with_signs(_text_of(value)))
+    found = {
+        string: finders for string, (_, finders) in told.items() if finders or _QUOTE in string
+    }
     if not any(_is_changed(string, finders, kept) for string, finders in found.items()):
         return value
     among = {finder for finders in found.values() for finder in finders}
@@ -351,7 +376,17 @@ def _without_fields(value: Any, names: set[str]) -> Any:
     }
 
 
+def _said_in(string: str) -> str:
+    """Return what a string with quotes says."""
+    said: str = orjson.loads(f'"{_without_signs(string)}"')
+    return said
+
+
 def _is_changed(string: str, finders: Finders, kept: tuple[str, ...]) -> bool:
+    if _QUOTE in string:
+        said = _said_in(string)
+        return _masked_text(said, finders, kept, MAX_NESTED) != said
+    string = _without_signs(string)
     search = _search_short if len(string) <= SHORT_TEXT else _search
     return search(string, finders, kept) != string
 

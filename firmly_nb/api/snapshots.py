@@ -52,6 +52,18 @@ ORDER_NUMBER = "platform_order_number"
 # Programs that have none, or none yet, write words (null, N/A, [object Object]), 0 or -1.
 BELOW_ZERO = re.compile(r"-\d+(\.\d*)?")
 NO_DIGITS = "0-._# "  # nothing but these: 0, 000, --
+# A number of letters alone, such as KWXQPZTR, and the words that programs write in capitals.
+LETTERS = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+FEWEST_LETTERS = 6
+STATUSES = (
+    "ABANDONED ACCEPTED ACTIVE APPROVED AUTHORIZED AWAITING CANCELED CANCELLED CAPTURED CLOSED "
+    "COMPLETE COMPLETED CONFIRMED CREATED DECLINED DELIVERED DISABLED EXPIRED FAILED FAILURE "
+    "FINISHED FULFILLED INVALID MISSING NOTFOUND ONHOLD ORDERED ORDERNUMBER PAYMENT PENDING PLACED "
+    "PLACEHOLDER PROCESSED PROCESSING QUEUED RECEIVED REFUNDED REFUSED REJECTED REQUESTED RESERVED "
+    "REVIEW SCHEDULED SHIPPED STRING SUBMITTED SUCCEEDED SUCCESS TESTING TIMEOUT UNAVAILABLE "
+    "UNDEFINED UNKNOWN UNPAID WAITING"
+)
+_STATUSES = frozenset(STATUSES.split())
 SUBMITTED = "submitted"
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
@@ -130,8 +142,10 @@ def order_number(data: object) -> str | None:
     It stands in the order, in the cart, beside them, or in an object that holds these. A text with
     a digit is taken as it is, without the blanks around it, and a whole number as a text. Nothing
     else is an order number, and neither is 0, -1 or a text without a digit, such as ``null``,
-    ``N/A`` or ``{{number}}``. Lists are not looked into: they hold what is ordered, not whether it
-    was. Neither is ``merchant_custom_data``, which may hold another order.
+    ``N/A`` or ``{{number}}``. Capital letters alone are one where the cart says that it is
+    submitted, six or more of them, unless they are a word such as ``PENDING``. Lists are not looked
+    into: they hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which
+    may hold another order.
 
     Examples
     --------
@@ -141,6 +155,8 @@ def order_number(data: object) -> str | None:
     ('7', None)
     >>> order_number({"data": {"order": {"platform_order_number": 7}}})
     '7'
+    >>> order_number({"platform_order_number": "KWXQPZTR", "cart_status": "submitted"})
+    'KWXQPZTR'
     """
     return next(iter(order_numbers(data)), None)
 
@@ -192,9 +208,26 @@ def _inside(data: Json) -> Iterable[Any]:
 
 def _beside_the_cart(data: Json) -> list[str]:
     """Return the numbers of the order, of the cart and beside them, each once."""
-    places = [cart for cart in map(data.get, NAMES) if isinstance(cart, dict)]
-    numbers = [_number(place.get(ORDER_NUMBER)) for place in (*places, data)]
-    return list(dict.fromkeys(filter(None, numbers)))
+    places = [*(cart for cart in map(data.get, NAMES) if isinstance(cart, dict)), data]
+    sent = [place.get(ORDER_NUMBER) for place in places]
+    numbers = list(dict.fromkeys(filter(None, map(_number, sent))))
+    if not numbers and any(map(_is_submitted, places)):
+        return list(dict.fromkeys(filter(None, map(_letters, sent))))
+    return numbers
+
+
+def _is_submitted(place: Json) -> bool:
+    status = place.get("cart_status")
+    return isinstance(status, str) and status.strip().lower() == SUBMITTED
+
+
+def _letters(sent: object) -> str | None:
+    """Read an order number of letters alone; of a word there is a status for it, and no number."""
+    text = sent.strip() if isinstance(sent, str) else ""
+    is_one = LETTERS.fullmatch(text) and len(text.replace("-", "")) >= FEWEST_LETTERS
+    return (
+        text if is_one and _STATUSES.isdisjoint([*text.split("-"), text.replace("-", "")]) else None
+    )
 
 
 def _number(sent: object) -> str | None:

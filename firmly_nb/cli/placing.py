@@ -386,7 +386,7 @@ def _place(lab: Lab, order: Order, card: Card, *, quiet: bool, **options: Any) -
 
 def _finish(rec: Recording, *, as_json: bool) -> None:
     if as_json:
-        print_json({"orders": rec.orders, "events": rec.events.drop(columns=["data", "raw"])})
+        print_json({"orders": rec.orders, "events": rec.event_times})
     else:
         _print_recording(rec)
     raise typer.Exit(exit_code([rec.order_exists]))
@@ -399,9 +399,10 @@ def _print_recording(rec: Recording) -> None:
     say("")
     say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
-    if len(rec.events):
+    if len(rec.event_times):
         # A time that is not known is not shown as one.
-        events = rec.events.assign(gap_ms=rec.events["gap_ms"].mask(rec.events["coalesced"]))
+        events = rec.event_times
+        events = events.assign(gap_ms=events["gap_ms"].mask(events["coalesced"]))
         took = zip(rec.stages["duration_ms"].tolist(), untimed(rec), strict=True)
         stages = rec.stages.assign(duration_ms=[math.nan if why else ms for ms, why in took])
         for table, columns in ((events, EVENT_COLUMNS), (stages, STAGE_COLUMNS)):

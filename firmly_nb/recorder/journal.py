@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
 from glob import escape
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from firmly_nb.recorder.records import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SUFFIX = ".jsonl"
@@ -88,6 +88,8 @@ class Journal:
             self._start = record
         if self._start and not self.keep_personal:
             record = masked(record, self._start)
+        if not isinstance(record, Start):
+            record.packed()  # now, so that whoever is told of it takes the same text
         line = encode(record) + b"\n"
         try:
             if self._file < 0:
@@ -180,7 +182,7 @@ class RecordLog:
     def _with_failure(self, record: Record) -> Record:
         if self.failure is None or not isinstance(record, End):
             return record
-        return replace(record, warnings=[*record.warnings, self.failure])
+        return record.changed(warnings=[*record.warnings, self.failure])
 
 
 def read_journal(path: Path) -> tuple[list[Record], list[str]]:
@@ -214,12 +216,11 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
     JournalError
         If the file cannot be read, or does not begin with the start of a recording.
     """
-    lines = _lines(path)
     found: list[tuple[list[Record], list[str]]] = []
     before: list[str] = []  # of lines that belong to no order
     current = None  # a flow writes its start anew before each call
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for number, line in enumerate(_lines(path), start=1):
+        if line.isspace():
             continue
         warnings = found[-1][1] if found else before
         try:
@@ -249,13 +250,15 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
     return found
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
+    """Give one line after another: a file can have large ones, and many."""
     if path.exists() and not path.is_file():
         # A pipe has no end.
         text = f"{path} is not a file, and was not opened. Move it out of the folder."
         raise coded_error(JournalError, "FNB403", text)
     try:
-        return path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            yield from file
     except OSError as error:
         text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
         raise coded_error(JournalError, "FNB403", text) from error

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     from firmly_nb.recorder.recorder import Job
 
 
-# The protocol between a notebook and its recorder, version 2.
+# The protocol between a notebook and its recorder, version 3.
 #
 # Both directions carry frames: four bytes of length (big endian), then one JSON object with
-# ``type``. The recorder's first frame comes after ``GREETING``: whatever stands before it was
-# printed by something else while the interpreter started, and is passed over.
+# ``type``. If it has ``text``, so many bytes of JSON follow, which are not decoded: what a record
+# carries, and can be large, takes this way. The recorder's first frame comes after ``GREETING``:
+# whatever stands before it was printed by something else while the interpreter started, and is
+# passed over.
 #
 # To the recorder:
 #
@@ -68,7 +71,7 @@ if TYPE_CHECKING:
 # ``type``   further keys                                         meaning
 # ========== ==================================================== ===============================
 # ``ready``  ``version``, ``pid``                                 answer to ``hello``
-# ``record`` ``id``, ``record``                                   one of ``records``, in order
+# ``record`` ``id``, ``record``, ``exact``, ``text``              one of ``records``, in order
 # ``failed`` ``id``, ``error``, ``message``                       no end will follow, and why; with
 #                                                                 no start before, nothing was sent
 # ========== ==================================================== ===============================
@@ -77,20 +80,21 @@ if TYPE_CHECKING:
 # line, not the environment, not a file. Closing the recorder's input ends it.
 
 
-VERSION = 2
+VERSION = 3
 GREETING = b"\0firmly-nb recorder\n"
 LENGTH = struct.Struct(">I")
 # An event is at most 2 MiB unless more is asked for. Text that is taken for a length is always
 # longer than this.
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+PIECE_BYTES = 64 * 1024  # of what is read at once
 
 
 class PipeError(ValueError):
     """Data in the pipe that is not a message of the protocol."""
 
 
-def frame(message: dict[str, Any]) -> bytes:
-    r"""Write one message.
+def frame(message: dict[str, Any], text: bytes | None = None) -> bytes:
+    r"""Write one message, with JSON that follows it.
 
     Raises
     ------
@@ -102,10 +106,11 @@ def frame(message: dict[str, Any]) -> bytes:
     >>> frame({"type": "cancel", "id": "a"})
     b'\x00\x00\x00\x1a{"type":"cancel","id":"a"}'
     """
-    body = orjson.dumps(message, default=_opened)
-    if len(body) > MAX_FRAME_BYTES:
-        raise PipeError(f"a message of {len(body)} bytes is too long for the pipe")
-    return LENGTH.pack(len(body)) + body
+    told = message if text is None else {**message, "text": len(text)}
+    body = orjson.dumps(told, default=_opened)
+    if (size := max(len(body), len(text or b""))) > MAX_FRAME_BYTES:
+        raise PipeError(f"a message of {size} bytes is too long for the pipe")
+    return b"".join((LENGTH.pack(len(body)), body, text or b""))
 
 
 def _opened(value: Any) -> Any:
@@ -115,7 +120,7 @@ def _opened(value: Any) -> Any:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Read one message; None when the other side is gone.
+    """Read one message, with ``text`` as the bytes that follow it; None when the pipe has ended.
 
     Raises
     ------
@@ -124,9 +129,9 @@ async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     """
     try:
         (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        if size > MAX_FRAME_BYTES:
-            raise PipeError(f"a message of {size} bytes was announced: that is no message")
-        message = orjson.loads(await reader.readexactly(size))
+        message = orjson.loads(await _read(reader, size))
+        if isinstance(message, dict) and "text" in message:
+            message["text"] = await _read(reader, message["text"])
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     except orjson.JSONDecodeError:
@@ -134,6 +139,21 @@ async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     if not isinstance(message, dict):
         raise PipeError("a message is no JSON object")
     return message
+
+
+async def _read(reader: asyncio.StreamReader, size: Any) -> bytes:
+    """Read so many bytes into one place: the reader itself would hold all of them, and a copy."""
+    if type(size) is not int or not 0 <= size <= MAX_FRAME_BYTES:
+        raise PipeError(f"a message of {size} bytes was announced: that is no message")
+    if size <= PIECE_BYTES:
+        return await reader.readexactly(size)
+    body = BytesIO()
+    while left := size - body.tell():
+        piece = await reader.read(min(left, PIECE_BYTES))
+        if not piece:
+            raise asyncio.IncompleteReadError(b"", left)
+        body.write(piece)
+    return body.getvalue()
 
 
 def job_message(job: Job) -> dict[str, Any]:
@@ -452,7 +472,7 @@ class WorkerProcess:
             self._failed(pending, message["error"], message["message"])
             return
         try:
-            record = from_dict(message["record"], message.get("exact"))
+            record = from_dict(message["record"], message.get("exact"), message.get("text"))
         except ValueError as error:
             raise PipeError(str(error)) from None
         pending.deliver(record)
@@ -524,7 +544,7 @@ class WorkerProcess:
     def _written(self, pending: _Pending, end: End) -> End:
         """Put the end of an order into the journal that the dead recorder left without one."""
         failure = self._append(pending, end)
-        return replace(end, warnings=[*end.warnings, failure]) if failure else end
+        return end.changed(warnings=[*end.warnings, failure]) if failure else end
 
     def _append(self, pending: _Pending, record: Event | End) -> str:
         path = find_journal(self.journal, pending.job.start.recording_id)

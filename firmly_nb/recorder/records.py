@@ -8,18 +8,39 @@ after ``t_start``, the moment before the request is sent, on the recorder's mono
 from __future__ import annotations
 
 import platform
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
+from zlib import crc32
 
 import orjson
 
-from firmly_nb.api.errors import LISTED_STATUSES, FirmlyError, error_from_payload
+from firmly_nb.api.errors import (
+    DESCRIBED_BY,
+    ENVELOPES,
+    ERRORS,
+    LISTED_STATUSES,
+    NAMED_BY,
+    FirmlyError,
+    error_from_payload,
+)
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, SUCCESS, milestone_of
 from firmly_nb.api.personal import mask_personal, mask_personal_text
-from firmly_nb.api.snapshots import order_number, unsubmitted
+from firmly_nb.api.snapshots import (
+    DEEPEST,
+    FIELDS,
+    NAMES,
+    ORDER_NUMBER,
+    find_snapshot,
+    order_number,
+    order_numbers,
+    unsubmitted,
+    why_unread,
+)
 from firmly_nb.outcomes import Existence, OutcomeName
 
 if TYPE_CHECKING:
@@ -30,6 +51,16 @@ FORMAT_VERSION = 1
 MOST_PIECES = 2**31  # of one item
 LATEST_NS = 2**62  # in the year 2116; later times have no room for anything that follows
 PACKED_BYTES = 4096  # of JSON, from which on a record keeps it as text until it is asked for
+# Of JSON, from which on it is not decoded either to tell what it says: an outline tells it.
+LARGE_BYTES = 64 * 1024
+MOST_OUTLINED, MOST_OUTLINED_BYTES = 5_000, 64 * 1024  # values, and their JSON
+LARGE_OBJECT, LONGEST_OUTLINED = 100, 1_000  # fields, of which few are looked at; characters
+FIRST_FIELDS = 20
+OUTLINE = "outline"  # its name in what is written
+# The last field of a large record's line, and how it is told that the line is as it was written.
+LAST_FIELD = re.compile(rb',"crc32":([0-9]+),"(data|confirmation)":')
+# Fields that are looked for in an object, however many it has.
+TELLING = (*NAMES, *FIELDS, ORDER_NUMBER, *NAMED_BY, *DESCRIBED_BY, *ERRORS, *ENVELOPES)
 
 
 @cache
@@ -101,18 +132,31 @@ class _Packing:
     __slots__ = ()
     PACKS: ClassVar[str]  # the field of the JSON
     _json: bytes | None
+    _outline: Any
 
     def packed(self) -> Self:
         """Keep the JSON as text from now on; whoever asks for it gets what it says, anew."""
-        value = getattr(self, self.PACKS)
+        value = None if self._json else getattr(self, self.PACKS)
         if isinstance(value, (dict, list)):
             with suppress(TypeError):  # half a surrogate pair, which JSON cannot hold
                 text = orjson.dumps(value)
                 if len(text) >= PACKED_BYTES:
+                    large = len(text) >= LARGE_BYTES
                     # A copy: orjson leaves room behind what it wrote.
-                    object.__setattr__(self, "_json", bytes(memoryview(text)))
-                    object.__delattr__(self, self.PACKS)
+                    self.hold(bytes(memoryview(text)), outline(value) if large else None)
         return self
+
+    def hold(self, text: bytes, told: Any) -> Self:
+        """Keep this text and its outline as the JSON."""
+        object.__setattr__(self, "_json", text)
+        object.__setattr__(self, "_outline", told)
+        object.__delattr__(self, self.PACKS)
+        return self
+
+    @property
+    def outline(self) -> Any:
+        """The JSON, as far as it tells how the order went; of large JSON not its bulk."""
+        return getattr(self, self.PACKS) if self._outline is None else self._outline
 
     @property
     def json(self) -> bytes:
@@ -124,18 +168,32 @@ class _Packing:
         """Size of the JSON that is kept as text."""
         return len(self._json or b"")
 
+    def parts(self) -> tuple[dict[str, Any], bytes | None]:
+        """Return its fields, and beside them the JSON where it is kept as text."""
+        kind: Any = type(self)
+        if self._json is None:
+            return {name: getattr(self, name) for name in field_names(kind)}, None
+        values = {name: getattr(self, name) for name in field_names(kind) if name != self.PACKS}
+        return values if self._outline is None else {**values, OUTLINE: self._outline}, self._json
+
     def written(self) -> dict[str, Any]:
         """Return its fields as orjson may write them.
 
         orjson must not look at the record itself: it lets go of what an attribute returns before it
         has written it. So ``Event`` and ``End`` are below the dataclasses that it would recognise.
         """
+        values, text = self.parts()
+        return values if text is None else {**values, self.PACKS: orjson.Fragment(text)}
+
+    def changed(self, **to: Any) -> Self:
+        """Return a record with other fields, and the JSON as it is kept."""
+        if self._json is None or self.PACKS in to:
+            return replace(self, **to)  # type: ignore[type-var]  # each of its kinds is a dataclass
         kind: Any = type(self)
-        text = None if self._json is None else orjson.Fragment(self._json)
-        return {
-            name: text if text is not None and name == self.PACKS else getattr(self, name)
-            for name in field_names(kind)
-        }
+        kept = (each.name for each in fields(kind) if each.init and each.name != self.PACKS)
+        values = {name: getattr(self, name) for name in kept}
+        made: Self = kind(**{**values, self.PACKS: None, **to})
+        return made.hold(self._json, self._outline)
 
     if not TYPE_CHECKING:  # for types the field is there
 
@@ -146,9 +204,56 @@ class _Packing:
             raise AttributeError(f"{type(self).__name__} has no {name}", name=name, obj=self)
 
     def __reduce__(self) -> Any:
-        kind: Any = type(self)
-        values = {name: getattr(self, name) for name in field_names(kind)}
-        return _restored, (kind, values, self._json is not None)
+        return _restored, (type(self), *self.parts())
+
+
+def outline(value: Any) -> Any:
+    """Return JSON without its bulk, which tells the same of an order; None if it would not.
+
+    Lists have their first value alone, long texts their begin, large objects the fields that are
+    looked for. Whatever is read of events without a cart's lines is then read of the outline and of
+    the whole: only if both say the same, the outline is one.
+
+    Examples
+    --------
+    >>> outline({"order": {"cart_id": "c1", "line_items": [{"sku": "a"}, {"sku": "b"}]}})
+    {'order': {'cart_id': 'c1', 'line_items': [{'sku': 'a'}]}}
+    """
+    left = MOST_OUTLINED
+
+    def without_bulk(value: Any, deeper: int) -> Any:
+        nonlocal left
+        left -= 1
+        if isinstance(value, str):
+            return value[:LONGEST_OUTLINED]
+        if not isinstance(value, (dict, list)):
+            return value
+        if not deeper or left < 0:
+            return type(value)()
+        if isinstance(value, list):
+            return [without_bulk(each, deeper - 1) for each in value[:1]]
+        names: Iterator[str] = iter(value)
+        if len(value) > LARGE_OBJECT:
+            first, telling = islice(value, FIRST_FIELDS), filter(value.__contains__, TELLING)
+            names = iter(dict.fromkeys([*first, *telling]))
+        return {name: without_bulk(value[name], deeper - 1) for name in names}
+
+    found = without_bulk(value, DEEPEST + 2)
+    is_small = left >= 0 and len(orjson.dumps(found)) <= MOST_OUTLINED_BYTES
+    return found if is_small and _told_by(found) == _told_by(value) else None
+
+
+def _told_by(data: Any) -> tuple[Any, ...]:
+    """Return all that is told of an order by the data of an event, whatever its name."""
+    snapshot, error = find_snapshot(data), error_from_payload(data)
+    return (
+        (error.error, error.description, error.code),
+        error_beside(data),
+        order_numbers(data),
+        unsubmitted(data),
+        snapshot and (snapshot.kind, snapshot.cart_id, snapshot.total),
+        [why_unread(data, event) for event in ("", *SUCCESS)],
+    )
 
 
 @cache
@@ -187,6 +292,7 @@ class _Event(_Packing):
     # Exact text for who looks at it now. JSON leaves out fields that begin so: it is never written.
     _exact: str | None = field(default=None, repr=False, compare=False)
     _json: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _outline: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def exact(self) -> str | None:
@@ -262,6 +368,7 @@ class _End(_Packing):
     other_headers: list[str] = field(default_factory=list)  # names of those that may not be kept
     kind: Literal["end"] = "end"
     _json: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _outline: Any = field(default=None, init=False, repr=False, compare=False)
 
 
 class End(_End):
@@ -270,9 +377,11 @@ class End(_End):
     __slots__ = ()
 
 
-def _restored(kind: type[Event | End], values: dict[str, Any], packed: bool) -> Event | End:
-    record = kind(**values)
-    return record.packed() if packed else record
+def _restored(kind: type[Event | End], values: dict[str, Any], text: bytes | None) -> Event | End:
+    if text is None:
+        return kind(**values)
+    told = values.pop(OUTLINE, None)
+    return kind(**{**values, kind.PACKS: None}).hold(text, told)
 
 
 Record = Start | Event | End
@@ -313,12 +422,31 @@ class Recorded(NamedTuple):
 def encode(record: Record | dict[str, Any]) -> bytes:
     """Write a record as one line of JSON, without the line end.
 
+    In that of a record with large JSON this comes last, behind its outline and a checksum of all
+    that is before and after it: who reads the line need not decode what is as it was written.
+
     Examples
     --------
     >>> decode(encode(End("placed", 1_000))).outcome
     'placed'
     """
+    if isinstance(record, (Event, End)):
+        if record.packed_bytes >= LARGE_BYTES:
+            values, text = record.parts()
+            head = orjson.dumps(values, option=orjson.OPT_NON_STR_KEYS)[:-1]
+            last = b',"crc32":%d,"%b":' % (crc32(text or b"", crc32(head)), record.PACKS.encode())
+            return b"".join((head, last, text or b"", b"}"))
+        line = orjson.dumps(record.written(), option=orjson.OPT_NON_STR_KEYS)
+        if len(line) < LARGE_BYTES or record.packed_bytes:
+            return line
+        kept = record.changed().packed()
+        return encode(kept) if kept.packed_bytes >= LARGE_BYTES else line
     return orjson.dumps(record, default=written, option=orjson.OPT_NON_STR_KEYS)
+
+
+def parts_of(record: Record | dict[str, Any]) -> tuple[Any, bytes | None]:
+    """Return a record as it is written, and beside it its JSON where that is kept as text."""
+    return record.parts() if isinstance(record, (Event, End)) else (record, None)
 
 
 def written(value: Any) -> Any:
@@ -336,11 +464,33 @@ def decode(line: bytes) -> Record:
     ValueError
         If the line is no whole record.
     """
+    end = len(line) - line.endswith(b"\n") - 1
+    last = LAST_FIELD.search(line) if end >= LARGE_BYTES else None
+    if last is not None and line[end : end + 1] == b"}":
+        view = memoryview(line)
+        head, text = view[: last.start()], view[last.end() : end]
+        if crc32(text, crc32(head)) == int(last[1]):
+            return from_dict(orjson.loads(bytes(head) + b"}"), text=bytes(text))
     return from_dict(orjson.loads(line))
 
 
-def from_dict(values: Any, exact: str | None = None) -> Record:
-    """Make a record from its decoded JSON, an event with its exact text; see :func:`decode`."""
+def from_dict(values: Any, exact: str | None = None, text: bytes | None = None) -> Record:
+    """Make a record from its decoded JSON; see :func:`decode`.
+
+    Parameters
+    ----------
+    values
+        The decoded JSON.
+    exact
+        Exact text of an event.
+    text
+        What the event or the end holds of JSON, where it is not among the values.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole record.
+    """
     kind = values.get("kind") if isinstance(values, dict) else None
     try:
         if kind == "start":
@@ -349,7 +499,10 @@ def from_dict(values: Any, exact: str | None = None) -> Record:
             if values.get("reordered") is None:
                 # Older versions wrote the sum of both counters under this name.
                 values = {**values, "retransmits": None}
-            return Event(**_known(Event, values), _exact=exact).packed()
+            if text is not None:
+                values = {**values, Event.PACKS: None}
+            event = Event(**_known(Event, values), _exact=exact)
+            return event.packed() if text is None else event.hold(text, values.get(OUTLINE))
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
             if values.get("settled") is not None:
@@ -357,7 +510,8 @@ def from_dict(values: Any, exact: str | None = None) -> Record:
             if values.get("told") is not None:
                 values["told"] = Told(**_known(Told, values["told"]))
             pairs = [each for each in values.get("headers") or [] if len(each) == 2]
-            return End(**_known(End, {**values, "headers": pairs})).packed()
+            end = End(**_known(End, {**values, "headers": pairs}))
+            return end.packed() if text is None else end.hold(text, values.get(OUTLINE))
     except TypeError as error:
         raise ValueError(f"an incomplete {kind} record: {error}") from None
     raise ValueError(f"unknown kind of record: {kind!r}")
@@ -411,9 +565,9 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
     def text(words: str) -> str:
         return mask_personal_text(words, values, kept)
 
-    packed = getattr(record, record.PACKS)
-    clean = mask_personal(packed, values, kept)
-    if clean is not packed:
+    value = getattr(record, record.PACKS)
+    clean = mask_personal(value, values, kept)
+    if clean is not value:
         record = replace(record, **{record.PACKS: clean})
     if isinstance(record, Event):
         return _changed(record, event=text(record.event), id=text(record.id), raw=None)
@@ -430,7 +584,10 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
 def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
     """Return a record with other fields; itself if they are the same, since a copy takes long."""
     is_same = all(getattr(record, name) == value for name, value in to.items())
-    return record if is_same else replace(record, **to)
+    if is_same or isinstance(record, Start):
+        return record if is_same else replace(record, **to)
+    changed: AnyRecord = record.changed(**to)  # type: ignore[assignment]  # of the same kind
+    return changed
 
 
 def shareable(order: Recorded) -> Recorded:
@@ -446,7 +603,7 @@ def shareable(order: Recorded) -> Recorded:
     start, events, end, cut_off, warnings = order
     return Recorded(
         masked(start, start),
-        [replace(masked(event, start), _exact=None) for event in events],
+        [masked(event, start).changed(_exact=None) for event in events],
         masked(end, start),
         cut_off,
         [masked_text(text, start) for text in warnings],
@@ -677,7 +834,7 @@ def tells_end(start: Start, event: Event) -> bool:
         return True
     if name != ERROR and _is_known(start, name):
         return False
-    data = event.data
+    data = event.outline
     return bool(says_placed(start, name, data) or says_refused(start, name, data))
 
 
@@ -687,7 +844,7 @@ def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
     told = (
         event
         for event in events
-        if not _is_known(start, event.event) and says_placed(start, event.event, event.data)
+        if not _is_known(start, event.event) and says_placed(start, event.event, event.outline)
     )
     return next(named, None) or next(told, None)
 
@@ -701,7 +858,7 @@ def failed_event(start: Start, events: Sequence[Event]) -> Event | None:
 def _refusals(start: Start, events: Sequence[Event]) -> Iterator[tuple[Event, FirmlyError]]:
     for event in events:
         if event.event == ERROR or not _is_known(start, event.event):
-            error = says_refused(start, event.event, event.data)
+            error = says_refused(start, event.event, event.outline)
             if error:
                 yield event, error
 
@@ -728,7 +885,7 @@ def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
         text = f"the recording was cut off before {COMPLETE_ORDER} was sent"
         return End("incomplete", t_end, error_description=text, sent=False)
     text = "the recording was cut off before the order's end"
-    if not any(order_number(event.data) for event in events):
+    if not any(order_number(event.outline) for event in events):
         text += "; the order may exist"
     return told_by_events(start, events) or End("incomplete", t_end, error_description=text)
 

@@ -25,13 +25,13 @@ from firmly_nb.outcomes import (
     judge,
     was_sent,
 )
-from firmly_nb.recorder.records import began_ns, failed_event, lag_ns, placed_event
+from firmly_nb.recorder.records import Event, began_ns, failed_event, lag_ns, placed_event
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from firmly_nb.recorder.records import End, Event, Start
+    from firmly_nb.recorder.records import End, Start
 
 HALF_US = 500  # of a millisecond
 PLACE_ORDER = "place-order"
@@ -205,12 +205,12 @@ def header_rows(recording_id: str, headers: Iterable[Sequence[str]]) -> list[dic
     return [{"recording_id": recording_id, "name": name, "value": value} for name, value in headers]
 
 
-def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Return one row an event, in the form of ``EVENTS``."""
+def event_rows(start: Start, events: Sequence[Event], *, wide: bool = True) -> list[dict[str, Any]]:
+    """Return one row an event, in the form of ``EVENTS``; else in that of ``EVENT_TIMES``."""
     rows = []
     before: Event | None = None
     for event in events:
-        data = event.data
+        data = event.outline
         snapshot = find_snapshot(data)
         total_minor, currency = _total(snapshot)
         rows.append(
@@ -234,17 +234,16 @@ def event_rows(start: Start, events: Sequence[Event]) -> list[dict[str, Any]]:
                 "total_minor": total_minor,
                 "currency": currency,
                 "unread": why_unread(data, event.event, start.milestones),
-                "data": data,
-                "raw": event.raw,
+                **({"data": event.data, "raw": event.raw} if wide else {}),
             }
         )
         before = event
     return rows
 
 
-def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
+def confirmation_rows(start: Start, end: End, *, wide: bool = True) -> list[dict[str, Any]]:
     """Return the plain answer as a row for the cart tables: event ``confirmation``, number 0."""
-    answer = end.confirmation
+    answer = end.outline
     reason = why_unread(answer)
     if not (find_snapshot(answer) or reason):
         return []
@@ -256,7 +255,7 @@ def confirmation_rows(start: Start, end: End) -> list[dict[str, Any]]:
             "coalesced": False,
             "bytes": 0,
             "unread": reason,
-            "data": answer,
+            **({"data": end.confirmation} if wide else {}),
         }
     ]
 
@@ -358,25 +357,36 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
     return " + ".join(name if n == 1 else f"{n} x {name}" for name, n in told) or None
 
 
-def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
-    """Return the last cart or order, from the response or the events; None if it was not read."""
-    answer = end.confirmation
-    last = find_snapshot(answer)
-    if last or why_unread(answer):
-        return last
-    for event in reversed(events):
-        data = event.data
-        if last := find_snapshot(data):
-            return last
-        if why_unread(data, event.event, start.milestones):
+def _last_with_cart(start: Start, events: Sequence[Event], end: End) -> Event | End | None:
+    told: list[Event | End] = [end, *reversed(events)]
+    for one in told:
+        if find_snapshot(one.outline):
+            return one
+        name = (one.event, start.milestones) if isinstance(one, Event) else ()
+        if why_unread(one.outline, *name):
             return None
     return None
+
+
+def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
+    """Return what the last cart or order tells; None if it was not read.
+
+    It is that of the response or of an event. Of a large one the lines are left out.
+    """
+    last = _last_with_cart(start, events, end)
+    return find_snapshot(last.outline) if last else None
+
+
+def last_cart(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
+    """Return the last cart or order, whole."""
+    last = _last_with_cart(start, events, end)
+    return find_snapshot(getattr(last, last.PACKS)) if last else None
 
 
 def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | None:
     """Return the last event whose cart was not read, and why."""
     for event in reversed(events):
-        if reason := why_unread(event.data, event.event, start.milestones):
+        if reason := why_unread(event.outline, event.event, start.milestones):
             return event, reason
     return None
 
@@ -420,7 +430,7 @@ def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | No
     Where none came, it is that of the cart that was asked afterwards.
     """
     placed = placed_event(start, events)
-    if placed is not None and (number := order_number(placed.data)):
+    if placed is not None and (number := order_number(placed.outline)):
         return number
     # Of a flow only the call that orders has a number of its own: a cart may be an old one.
     others = () if start.flow else events
@@ -430,8 +440,8 @@ def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | No
 
 
 def _last_first(events: Sequence[Event], end: End) -> Iterator[Any]:
-    yield end.confirmation
-    yield from (event.data for event in reversed(events))
+    yield end.outline
+    yield from (event.outline for event in reversed(events))
 
 
 def _total(snapshot: Snapshot | None) -> tuple[int | None, str | None]:

@@ -39,7 +39,7 @@ from firmly_nb.disk import lock
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, Job, record
-from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recorder.records import End, Event, Start, parts_of
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
@@ -282,10 +282,11 @@ class Worker:
     async def _place(self, order_id: str, message: dict[str, Any]) -> None:
         def tell(item: Record) -> None:
             self.not_begun.discard(order_id)
-            message = {"type": "record", "id": order_id, "record": item}
+            values, text = parts_of(item if isinstance(item, Start) else item.packed())
+            message = {"type": "record", "id": order_id, "record": values}
             if isinstance(item, Event) and item.raw is None and item.exact is not None:
                 message["exact"] = item.exact
-            self.output.write(frame(message))
+            self.output.write(frame(message, text))
             if isinstance(item, End) or (isinstance(item, Event) and not job.ends):
                 self.without_end.discard(order_id)
 

@@ -16,16 +16,16 @@ from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable
 from firmly_nb.recorder.tables import (
+    EVENT_TIMES,
     EVENTS,
     HEADERS,
     ORDERS,
-    WIDE,
     confirmation_rows,
     error_of,
     event_rows,
     header_rows,
     judgement,
-    last_snapshot,
+    last_cart,
     last_unread,
     order_row,
 )
@@ -33,6 +33,7 @@ from firmly_nb.recordings.show import (
     Charts,
     Shown,
     Waterfall,
+    judged,
     recording_html,
     recording_text,
     recordings_html,
@@ -135,7 +136,10 @@ class Recording:
     @property
     def error(self) -> FirmlyError | None:
         """Error that ended the order, with the API's name; None if it was placed."""
-        return error_of(self._end)
+        error = error_of(self._end)
+        if error is not None:
+            error.judged = judged(self, error)
+        return error
 
     @property
     def order_number(self) -> str | None:
@@ -151,7 +155,7 @@ class Recording:
     @property
     def cart(self) -> dict[str, Any] | None:
         """Last cart or order, as the API sent it, redacted; None without one, or if unread."""
-        last = last_snapshot(self._start, self._events, self._end)
+        last = last_cart(self._start, self._events, self._end)
         return last.data if last else None
 
     @property
@@ -208,7 +212,11 @@ class Recording:
     @property
     def event_times(self) -> pd.DataFrame:
         """The events table without data and raw; see ``EVENT_TIMES``."""
-        return self.events.drop(columns=list(WIDE))
+        return self._times.copy()
+
+    @cached_property
+    def _times(self) -> pd.DataFrame:
+        return EVENT_TIMES.frame(event_rows(self._start, self._events, wide=False))
 
     @cached_property
     def orders(self) -> pd.DataFrame:
@@ -251,7 +259,9 @@ class Recording:
         """One row a kind of thing that the recording cannot say; see ``CAVEATS``."""
         from firmly_nb.latency.caveats import claims
 
-        return claims(self.cart_events, self.stages, self.orders).table
+        answer = EVENT_TIMES.frame(confirmation_rows(self._start, self._end, wide=False))
+        times = EVENT_TIMES.concat([self._times, answer])
+        return claims(times, self.stages, self.orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -368,13 +378,13 @@ class Recording:
 
         event = next((e for e in self._events if e.seq == seq), None)
         if seq is None:
-            found = last_snapshot(self._start, self._events, self._end)
+            found = last_cart(self._start, self._events, self._end)
         else:
             found = find_snapshot(event.data if event else None)
         if found is None:
             whole = [event] if event else self._events if seq is None else []
             unread = last_unread(self._start, whole)
-            with_one = [str(e.seq) for e in self._events if find_snapshot(e.data)]
+            with_one = [str(e.seq) for e in self._events if find_snapshot(e.outline)]
             listed = f"Events with one: {', '.join(with_one)}." if with_one else "No event has one."
             which = "The recording" if seq is None else f"Event {seq}"
             said = f"{which} has no cart."

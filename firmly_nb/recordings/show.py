@@ -36,6 +36,7 @@ from firmly_nb.outcomes import (
     LONG_LEADS,
     NO,
     NOT_SEEN,
+    ORDER_AGAIN,
     PLACED,
     UNKNOWN,
     YES,
@@ -92,7 +93,7 @@ class OneShown(Protocol):
     @property
     def error(self) -> FirmlyError | None: ...  # noqa: D102 - the same
     @property
-    def events(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
     def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
@@ -152,10 +153,8 @@ def verdict(rec: OneShown) -> str:
         status=status,
         total=_total(row),
     )
-    detail = _detail(error, exists) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    # A lab knows no token of an order that another program placed.
-    asking = "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
-    return " ".join(filter(None, [text, existence(rec, asking), detail]))
+    detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
+    return " ".join(filter(None, [text, existence(rec, _asking(rec)), detail]))
 
 
 def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
@@ -185,6 +184,11 @@ def existence(rec: OneShown, how: str) -> str:
     """
     if rec.order_exists == YES and rec.outcome == PLACED:
         return ""
+    return answer_of(rec, how)
+
+
+def answer_of(rec: OneShown, how: str) -> str:
+    """Say whether there is an order; the arguments are those of :func:`existence`."""
     return ANSWERS[rec.order_exists].sentence.format(
         number=short_name(rec.order_number or ""), how=how.replace("{domain}", rec.domain)
     )
@@ -203,7 +207,7 @@ def _ended(rec: OneShown, after: str) -> str:
 
 def precision(rec: OneShown) -> str:
     """Return how far off the times can be, and by which clock."""
-    events = rec.events
+    events = rec.event_times
     if not len(events):
         return "no events"
     clocks = " and ".join(sorted(set(events["clock"])))
@@ -216,17 +220,23 @@ def precision(rec: OneShown) -> str:
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
 
 
-# Codes whose advice is to order again, which is right only where there is no order.
-ORDER_AGAIN = frozenset(
-    {"FNB204", "FNB205", "FNB206", "FNB207", "FNB208", "FNB210", "FNB213", "FNB214", "FNB228"}
-)
+def judged(rec: OneShown, error: FirmlyError) -> str | None:
+    """Return what is said in place of an error's advice to order again: there may be an order."""
+    if rec.order_exists == NO or error.code not in ORDER_AGAIN:
+        return None
+    return existence(rec, _asking(rec))
 
 
-def _detail(error: FirmlyError | None, exists: str) -> str:
+def _asking(rec: OneShown) -> str:
+    # A lab knows no token of an order that another program placed.
+    return "the merchant" if rec.environment == EXTERNAL else "lab.settle(rec)"
+
+
+def _detail(error: FirmlyError | None) -> str:
     if error is None:
         return ""
     text = printable(error.description)
-    advice = "" if exists != NO and error.code in ORDER_AGAIN else error.advice
+    advice = error.advice if error.judged is None else ""  # it is said before
     # The name of a field that is wrong stays as it is: "shipping_info: is not set".
     named = text.partition(" ")[0].endswith(":")
     begun = text if named else f"{text[:1].upper()}{text[1:]}"
@@ -295,7 +305,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
     head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
-    bars = [waterfall_text(rec)] if len(rec.events) else []
+    bars = [waterfall_text(rec)] if len(rec.event_times) else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
     return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
@@ -310,7 +320,7 @@ def recording_html(rec: OneShown) -> str:
     ended = toned(f"{row.mark} {lead}", row.colour)
     # What a server sent instead of events has no spaces to break at.
     head = f'<div style="overflow-wrap:anywhere">{ended} {rest}</div>'
-    bars = waterfall_html(rec) if len(rec.events) else ""
+    bars = waterfall_html(rec) if len(rec.event_times) else ""
     told = [*said_of_times(rec), *rec.warnings]
     return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")
 

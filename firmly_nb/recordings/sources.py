@@ -369,12 +369,16 @@ class Held:
 
     def events(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event."""
-        groups = (event_rows(order.start, order.events) for order in self._recorded(rows))
-        return EVENTS.frame([row for group in groups for row in group])
+        return self._events(EVENTS, rows)
 
     def event_times(self, rows: Rows) -> pd.DataFrame:
         """Return one row an event, without what came in it."""
-        return self.events(rows)[EVENT_TIMES.names]
+        return self._events(EVENT_TIMES, rows)
+
+    def _events(self, table: Table, rows: Rows) -> pd.DataFrame:
+        wide, orders = table is EVENTS, self._recorded(rows)
+        groups = (event_rows(order.start, order.events, wide=wide) for order in orders)
+        return table.frame([row for group in groups for row in group])
 
     def stages(self, rows: Rows) -> pd.DataFrame:
         """Return all stages."""
@@ -415,7 +419,9 @@ class Held:
         import pandas as pd
 
         orders = numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
-        events = EVENTS.concat([self.events(rows), self.answers(rows)])
+        answers = (confirmation_rows(o.start, o.end, wide=False) for o in self._recorded(rows))
+        answered = EVENT_TIMES.frame([row for group in answers for row in group])
+        events = EVENT_TIMES.concat([self.event_times(rows), answered])
         numbers = pd.Index(self.ids(rows)).get_indexer(pd.Index(events["recording_id"]))
         return orders, numbered(EVENT_NOTES, events, numbers.astype(np.int32))
 

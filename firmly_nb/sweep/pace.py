@@ -14,12 +14,14 @@ import math
 import random
 import re
 import time
+from collections.abc import Callable  # noqa: TC003 - annotates a module variable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from firmly_nb.api.client import session_clock_ns
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized, refuses_token
-from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.outcomes import ANSWERED
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
@@ -34,6 +36,9 @@ SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "m"
 SECONDS |= {"h": 3600.0, "hour": 3600.0}
 # Beyond this one order takes longer to hand over than the time to the next one.
 MAX_PER_SECOND = 1_000.0
+LEAST_PER_SECOND = 1e-9  # an order in 32 years; of far less no clock counts to the second
+MAX_CONCURRENCY = 256
+MAX_COUNT = 10_000_000
 
 
 def per_second(rate: float | str) -> float:
@@ -68,6 +73,9 @@ def per_second(rate: float | str) -> float:
     if not 0 < value <= MAX_PER_SECOND:
         text = f"rate must be above 0 and at most {MAX_PER_SECOND:g} a second, got {quoted(rate)}."
         raise coded_error(ValueError, "FNB503", f"{text} Try rate=2.")
+    if value < LEAST_PER_SECOND:
+        text = f"rate must be at least {LEAST_PER_SECOND:g} a second, got {quoted(rate)}."
+        raise coded_error(ValueError, "FNB503", f'{text} Try rate="1/h".')
     return value
 
 
@@ -114,6 +122,33 @@ def seconds(duration: float | str) -> float:
         text = f'duration must be seconds above 0, or a text like "10 min", got {quoted(duration)}.'
         raise coded_error(ValueError, "FNB504", f"{text} Try duration=600.")
     return value
+
+
+def _arrival(arrival: Any) -> Any:
+    if arrival not in ARRIVALS:
+        raise coded_error(ValueError, "FNB505", unknown("arrival", arrival, ARRIVALS))
+    return arrival
+
+
+MAX_SEED = 2**63 - 1  # what the plan's file can hold
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or abs(seed) > MAX_SEED:
+        text = f"seed must be a whole number up to {MAX_SEED}, got {quoted(seed)}. Pass seed=7."
+        raise coded_error(ValueError, "FNB503", text)
+    return seed
+
+
+# What checks each thing of a schedule, by its name in the plan: given, or read back.
+SCHEDULED: dict[str, Callable[[Any], Any]] = {
+    "arrival": _arrival,
+    "rate_per_s": per_second,
+    "concurrency": partial(whole, "concurrency", most=MAX_CONCURRENCY),
+    "count": partial(whole, "count", most=MAX_COUNT),
+    "duration_s": seconds,
+    "seed": _seed,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,11 @@ from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.display.messages import coded_error, tells_names, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
-from firmly_nb.engine import checked_run_id
+from firmly_nb.engine import check_tags, checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start, checked_fields
 from firmly_nb.sweep.budget import Budget
+from firmly_nb.sweep.pace import SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +52,9 @@ AXES = (*ORDER_FIELDS, "card", *PLACE_OPTIONS)
 LOOKED_AT = 20
 PAGE = 100  # the smallest there is
 LONGEST_TITLE = 60
+LONGEST_SAID = 500  # of a stand-in
 FOLDER = "sweeps"
+CLOSED = "closed"  # an arrival without a rate
 NAMED_RUN = re.compile(rb'"run_id":"([A-Za-z0-9._-]+)"')
 
 # What is ordered where, whoever it is for: what a recording tells of its order, too.
@@ -363,6 +366,14 @@ def _said(chosen: dict[str, tuple[str, Any]]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _WrittenStandIn:
+    domain: str
+    instead_of: list[str]
+    items: list[dict[str, Any]]
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class StandIn:
     """Items ordered at a merchant in place of an order's own, one for one."""
 
@@ -373,9 +384,22 @@ class StandIn:
 
     @classmethod
     def read(cls, written: dict[str, Any]) -> StandIn:
-        """Return it from what was written down."""
-        items = tuple(dict(item) for item in written["items"])
-        return cls(written["domain"], tuple(written["instead_of"]), items, written["said"])
+        """Return it from what was written down.
+
+        Raises
+        ------
+        ValueError
+            If that is no stand-in.
+        """
+        # As JSON has it, and as it was before.
+        written = {n: [*v] if isinstance(v, tuple) else v for n, v in written.items()}
+        try:
+            found = _WrittenStandIn(**checked_fields(_WrittenStandIn, written))
+            for item in found.items:
+                Item(**item)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"a stand-in is none: {without_code(str(error))}") from None
+        return cls(found.domain, tuple(found.instead_of), tuple(found.items), found.said)
 
     def fits(self, variant: Variant) -> bool:
         """Return whether this stand-in fits such an order."""
@@ -549,9 +573,10 @@ class PlanFile:
     hosts: list[dict[str, Any]] = field(default_factory=list)  # of a sweep from several machines
 
     def __repr__(self) -> str:
-        lines = [f"run {self.run_id}{f', {self.name}' if self.name else ''}: {self._what()}"]
+        name = f", {printable(self.name, LONGEST_TITLE)}" if self.name else ""
+        lines = [f"run {self.run_id}{name}: {self._what()}"]
         lines += [self._pace(), f"within {Budget.of(self.budget)!r}, seed {self.seed}"]
-        lines += [one["said"] for one in self.stand_ins]
+        lines += [printable(one["said"], LONGEST_SAID) for one in self.stand_ins]
         return "\n".join(lines)
 
     def _what(self) -> str:
@@ -566,6 +591,26 @@ class PlanFile:
         if self.rate_per_s < 1:
             rate = f"{self.rate_per_s * 60:g} a minute"
         return f"{self.arrival}, {rate}{for_s}, at most {self.concurrency} in flight"
+
+    def check(self) -> None:
+        """Refuse what no sweep wrote down: of each thing what is refused as an argument, too.
+
+        Raises
+        ------
+        ValueError
+            If there is any.
+        """
+        Budget.of(self.budget)
+        check_tags(self.tags)
+        for name, check in SCHEDULED.items():
+            if (value := getattr(self, name)) is not None:
+                check(value)
+        if (self.rate_per_s is None) != (self.arrival == CLOSED):
+            raise ValueError(f"arrival {self.arrival} and its rate contradict each other")
+        if self.began_at_ns < 0:
+            raise ValueError("it began before 1970")
+        for one in self.stand_ins:
+            StandIn.read(one)
 
     def write(self, journal: Path) -> None:
         """Write it; whoever reads it finds the old one or the new one whole.
@@ -594,7 +639,7 @@ class PlanFile:
             If the file is damaged.
         """
         path = _path(journal, checked_run_id(run_id))
-        if not path.exists():
+        if not path.is_file():  # what else is there cannot be read, or has no end
             known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
             there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
             text = f"No sweep {run_id} in {path.parent}. {there}"
@@ -603,11 +648,8 @@ class PlanFile:
             values = orjson.loads(path.read_bytes())
             # What an earlier version did not write down has its default.
             found = cls(**checked_fields(cls, values))
-            Budget.of(found.budget)
+            found.check()
             problem = "" if found.run_id == run_id else "it is that of another sweep"
-            amounts = (found.count, found.rate_per_s, found.concurrency, found.duration_s)
-            if any(one is not None and not one > 0 for one in amounts):
-                problem = "a number of it is not above 0"
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:
@@ -632,13 +674,14 @@ def kinds_of(plan: Plan) -> list[Any]:
     ]
 
 
-def recorded(
-    journal: Path, run_ids: Iterable[str], since_ns: int
-) -> Iterator[tuple[list[Record], list[str]]]:
-    """Give out the recordings of some runs that are in the journals, with their warnings."""
+def recorded(journal: Path, run_ids: Iterable[str]) -> Iterator[tuple[list[Record], list[str]]]:
+    """Give out the recordings of some runs that are in the journals, with their warnings.
+
+    Every journal is looked at: after a clock was set back, a file of the run can be older than it.
+    """
     wanted = set(run_ids)
     for path in sorted(journal.glob("*/*.jsonl")):
-        if path.stat().st_mtime_ns < since_ns:
+        if not path.is_file():
             continue
         with path.open("rb") as file:
             # Its start is the first line: enough to see whose it is.

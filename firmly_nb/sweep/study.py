@@ -38,7 +38,7 @@ from firmly_nb.latency.verdict import NOT_ATTRIBUTABLE, points
 from firmly_nb.recorder.records import checked_fields
 from firmly_nb.recordings.recordings import Recording, Recordings, as_recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
-from firmly_nb.sweep.pace import per_second
+from firmly_nb.sweep.pace import MAX_COUNT, per_second
 from firmly_nb.sweep.plan import (
     Variant,
     as_variant,
@@ -49,7 +49,7 @@ from firmly_nb.sweep.plan import (
 )
 from firmly_nb.sweep.progress import Bar, Progress, State, bar
 from firmly_nb.sweep.run import take_over
-from firmly_nb.sweep.sweep import MAX_COUNT, begin, is_local
+from firmly_nb.sweep.sweep import begin, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -670,7 +670,7 @@ def _earlier(benches: Sequence[Bench], file: StudyFile) -> dict[int, list[Record
         for block in range(1, file.blocks + 1)
     }
     for journal in dict.fromkeys(bench.journal for bench in benches):
-        for records, warnings in recorded(journal, ids, file.began_at_ns):
+        for records, warnings in recorded(journal, ids):
             rec = Recording(records, warnings)
             found.setdefault(ids[str(rec.summary()["run_id"])], []).append(rec)
     return found

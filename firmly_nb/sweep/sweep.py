@@ -11,7 +11,6 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -21,7 +20,7 @@ from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import follow, follow_async, submit
 from firmly_nb.display.arguments import public
-from firmly_nb.display.messages import check_names, coded_error, quoted, unknown
+from firmly_nb.display.messages import check_names, coded_error
 from firmly_nb.docstrings import tells_twins
 from firmly_nb.engine import Options, check_tags, checked_run_id, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
@@ -31,7 +30,7 @@ from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.cluster import check_client
 from firmly_nb.sweep.fleet import Fleet, Intents
-from firmly_nb.sweep.pace import ARRIVALS, Arrival, Pace, Schedule, per_second, seconds, whole
+from firmly_nb.sweep.pace import SCHEDULED, Arrival, Pace, Schedule, per_second
 from firmly_nb.sweep.plan import (
     FOLDER,
     Plan,
@@ -66,8 +65,6 @@ if TYPE_CHECKING:
 
 
 CLOSED = "stopped: the lab was closed"
-MAX_CONCURRENCY = 256
-MAX_COUNT = 10_000_000
 GENTLE_RATE = "20/min"
 # How many orders an open loop may have in flight where nothing is said.
 STAGING_CONCURRENCY, LOCAL_CONCURRENCY = 4, 64
@@ -284,7 +281,7 @@ class Sweep:
         return f"the sweep ended after {done} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
-        return list(recorded(self._journal, [self.run_id], 0))
+        return list(recorded(self._journal, [self.run_id]))
 
     async def _stop(self, let_finish: bool) -> None:
         self._run.stop(STOPPED, let_finish=let_finish)
@@ -377,22 +374,6 @@ class Request:
         }
 
 
-def _arrival(arrival: Any) -> Any:
-    if arrival not in ARRIVALS:
-        raise coded_error(ValueError, "FNB505", unknown("arrival", arrival, ARRIVALS))
-    return arrival
-
-
-MAX_SEED = 2**63 - 1  # what the plan's file can hold
-
-
-def _seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or abs(seed) > MAX_SEED:
-        text = f"seed must be a whole number up to {MAX_SEED}, got {quoted(seed)}. Pass seed=7."
-        raise coded_error(ValueError, "FNB503", text)
-    return seed
-
-
 def _written(text: Any) -> str:
     """Return a text as the plan's file may hold it."""
     return redact_text(str(text))
@@ -410,12 +391,12 @@ def _tags(tags: Any) -> dict[str, str]:
 
 # The name in the plan of each argument, and what checks it.
 CHECKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "arrival": ("arrival", _arrival),
-    "rate": ("rate_per_s", per_second),
-    "concurrency": ("concurrency", partial(whole, "concurrency", most=MAX_CONCURRENCY)),
-    "count": ("count", partial(whole, "count", most=MAX_COUNT)),
-    "duration": ("duration_s", seconds),
-    "seed": ("seed", _seed),
+    "arrival": ("arrival", SCHEDULED["arrival"]),
+    "rate": ("rate_per_s", SCHEDULED["rate_per_s"]),
+    "concurrency": ("concurrency", SCHEDULED["concurrency"]),
+    "count": ("count", SCHEDULED["count"]),
+    "duration": ("duration_s", SCHEDULED["duration_s"]),
+    "seed": ("seed", SCHEDULED["seed"]),
     "name": ("name", _written),
     "run_id": ("run_id", checked_run_id),
     "tags": ("tags", _tags),
@@ -522,9 +503,7 @@ def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> lis
     if before is None:
         return []
     journals = dict.fromkeys(bench.journal for bench in benches)
-    found = [
-        one for path in journals for one in recorded(path, [before.run_id], before.began_at_ns)
-    ]
+    found = [one for path in journals for one in recorded(path, [before.run_id])]
     for records, _ in found:
         run.was_done(records)
     return [Recording(*kept) for kept in found]

@@ -17,12 +17,16 @@ from firmly_nb.display.messages import coded_error, unknown, without_code
 from firmly_nb.display.text import count, listed, printable, short_name
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.sweep.budget import Budget, what_of
-from firmly_nb.sweep.pace import ARRIVALS, per_second, seconds
+from firmly_nb.sweep.pace import (
+    ARRIVALS,
+    MAX_CONCURRENCY,
+    MAX_COUNT,
+    per_second,
+    seconds,
+)
 from firmly_nb.sweep.plan import Variant
 from firmly_nb.sweep.sweep import (
     LOCAL_CONCURRENCY,
-    MAX_CONCURRENCY,
-    MAX_COUNT,
     STAGING_CONCURRENCY,
     is_local,
 )

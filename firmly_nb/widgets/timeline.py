@@ -628,7 +628,7 @@ def _until(recording: Recording, event: Event) -> Recording:
     """Return an order with few of its events: this one, and the last carts until then."""
     start, events, end, *_ = recording.recorded
     earlier = (each for each in reversed(events) if each.seq < event.seq)
-    with_cart = (each for each in earlier if find_snapshot(each.data))
+    with_cart = (each for each in earlier if find_snapshot(each.outline))
     kept = [event, *islice(with_cart, MOST_CARTS)]
     return Recording([start, *reversed(kept), end], recording.warnings)
 

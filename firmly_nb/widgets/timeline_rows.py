@@ -7,7 +7,6 @@ its mark: events that end a stage and errors always, of the others one for each 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +110,7 @@ class LiveOrder:
         # Of those that are left each says whether it came with the one before.
         reads = [None, *(event.read_no for event in events)]
         pairs = zip(events, reads, strict=False)
-        return [replace(event, coalesced=event.read_no == before) for event, before in pairs]
+        return [event.changed(coalesced=event.read_no == before) for event, before in pairs]
 
     def _told(self) -> set[int]:
         return {one.seq for pair in self._ends.values() for one in pair}

@@ -366,12 +366,26 @@ def test_masking_again_changes_nothing(tree):
     assert mask_personal(masked, VALUES) == masked
 
 
-@given(json_values)
-def test_what_stands_beside_a_value_changes_nothing(tree):
-    """Where a text with a quote is, each string is looked at for itself."""
+# Of which texts are made that hold fields, JSON in a text, and quotes that end none.
+PIECES = ('"', "\\", '\\"', "\n", "{", "}", "[", ":", ",", " ", "u0022", "email", '"email": "', "x",
+          '{"first_name": "', '"}', "\0", "\1", *PLANTED.values())  # fmt: skip
+pieces = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
+
+
+quoted_values = st.recursive(
+    pieces, lambda inner: st.lists(inner) | st.dictionaries(pieces, inner), max_leaves=5
+)
+
+
+@given(json_values, quoted_values)
+def test_strings_looked_at_for_themselves_are_masked_as_the_whole_is(tree, quoted):
+    """JSON that is too long is looked at as a whole; any other one string by string."""
     for values in ((), VALUES):
-        beside = mask_personal({"a": tree, "b": 'of 5"'}, values)
-        assert beside == {"a": mask_personal(tree, values), "b": 'of 5"'}
+        whole = {"a": tree, "b": quoted, "email": "a@b.test"}
+        found = mask_personal(whole, values)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("firmly_nb.api.personal.LONGEST_SPLIT", 0)
+            assert mask_personal(whole, values) == found
 
 
 @given(

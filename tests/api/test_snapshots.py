@@ -128,6 +128,28 @@ def test_an_error_may_carry_an_order_number():
     assert order_number({"error": "Timeout", "platform_order_number": "7"}) == "7"
 
 
+@pytest.mark.parametrize("place", ["order", "cart", "beside the cart", "alone"])
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("KWXQPZTR", True), (" KWXQPZTR ", True), ("KWX-QPZ", True), ("KWXQP", False),
+     ("Kwxqpztr", False), ("PENDING", False), ("AWAITING-PAYMENT", False), ("ON-HOLD", False),
+     ("NOT FOUND", False), ("AWAITING_PAYMENT", False), ("KWX--QPZ", False), ("ÄÖÜÄÖÜ", False),
+     (None, False), (True, False), (["KWXQPZTR"], False)],
+)  # fmt: skip
+def test_letters_alone_are_an_order_number_of_a_submitted_cart(sent, read, place):
+    """Such an order was unknown for ever: nothing could confirm it."""
+    number, status = {"platform_order_number": sent}, {"cart_status": "Submitted", "cart_id": "c"}
+    data = {
+        "beside the cart": {"cart": status, **number},
+        "alone": {**number, **status},
+    }.get(place, {place: {**number, **status}})
+    assert order_number(data) == (sent.strip() if read else None)
+    for other in ("active", "", None, 7):
+        place_of_status = data if place == "alone" else data.get(place, data.get("cart"))
+        place_of_status["cart_status"] = other
+        assert order_number(data) is None
+
+
 @pytest.mark.parametrize("data", [None, [], "7", 7, [{"platform_order_number": "7"}]])
 def test_what_is_no_object_has_no_order_number(data):
     assert order_number(data) is None

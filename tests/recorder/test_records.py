@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import json
 import pickle
 import tracemalloc
 from dataclasses import asdict, replace
@@ -18,7 +19,16 @@ from firmly_nb.api.secrets import Secret
 from firmly_nb.recorder import process
 from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
 from firmly_nb.recorder.recorder import Job
-from firmly_nb.recorder.records import End, Event, Phases, Start, decode, encode
+from firmly_nb.recorder.records import (
+    LARGE_BYTES,
+    End,
+    Event,
+    Phases,
+    Start,
+    decode,
+    encode,
+    outline,
+)
 from firmly_nb.recordings.recordings import Recording
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -258,3 +268,88 @@ def test_a_record_that_keeps_its_json_as_text_is_like_any_other():
         _ = kept.dta
     with pytest.raises(TypeError, match="unhashable"):
         hash(kept)
+
+
+LINES = [{"line_item_id": f"l{n}", "sku": "WS12", "quantity": 1} for n in range(3_000)]
+LARGE = {
+    "a cart": {"cart": {"cart_id": "c", "line_items": LINES, "cart_status": "active"}},
+    "an order without a frame": {"line_items": LINES, "platform_order_number": "T-1"},
+    "two orders": {"order": {"platform_order_number": 1, "line_items": LINES},
+                   "cart": {"platform_order_number": 2, "line_items": LINES}},
+    "lines by their id": {"order": {"cart_id": "c", "line_items": {str(n): one for n, one in
+                                                                  enumerate(LINES)}}},
+    "many fields": {**{f"f{n}": n for n in range(9_000)}, "order": {"platform_order_number": 7}},
+    "a cart elsewhere": {"data": {"order": {"line_items": LINES}}},
+    "a cart in another spelling": {"order": {"lineItems": LINES}},
+    "a cart in a text": {"text": json.dumps({"cart": {"line_items": LINES}})},
+    "a list of carts": [{"line_items": LINES}],
+    "an error with lines": {"error": "ErrorPaymentDeclined", "line_items": LINES},
+    "a list of errors": {"errors": [{"error": "ErrorNotEnoughStock"}] * 2_000, "at": LINES},
+    "no cart at all": {"done": LINES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_outline_of_large_json_is_small_and_comes_with_it(name):
+    made = Event(1, "x", LARGE[name], 9, 9, "user", 0.0, 1, False, 0.0, 9).packed()
+    line = encode(made)
+    assert len(line) > LARGE_BYTES
+    assert orjson.loads(line)["data"] == made.data == LARGE[name]  # as any other program reads it
+    read = decode(line + b"\n")
+    assert (read, read.outline) == (made, made.outline)
+    assert read.outline == outline(LARGE[name])
+    assert len(orjson.dumps(read.outline)) < LARGE_BYTES / 10
+
+
+def test_a_list_of_which_the_first_value_tells_less_has_no_outline():
+    assert outline({"data": [{}, *LARGE["a list of carts"]]}) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"T-1", b"T-2"), (b"WS12", b"WS13"), (b'"seq":1', b'"seq":2'), (b"crc32", b"crc33")],
+)
+def test_a_large_record_that_was_changed_tells_what_stands_in_it_now(old, new):
+    """Where the line is not as it was written, its outline may tell of another order."""
+    data = {"order": {"platform_order_number": "T-1", "line_items": LINES}}
+    line = encode(Event(1, "x", data, 9, 9, "user", 0.0, 1, False, 0.0, 9))
+    last = line.rindex(old)
+    changed = line[:last] + new + line[last + len(old) :]
+    for each in (line.replace(old, new, 1), changed, line.replace(old, new)):
+        assert decode(each).data == orjson.loads(each)["data"]
+        assert decode(each).outline == outline(orjson.loads(each)["data"])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 100, 100_000, -30])
+def test_a_large_record_that_is_torn_is_no_record(cut):
+    line = encode(Event(1, "x", LARGE["a cart"], 9, 9, "user", 0.0, 1, False, 0.0, 9))
+    with pytest.raises(ValueError, match="line 1 column"):
+        decode(line[:-cut])
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 200_000])
+@pytest.mark.anyio
+async def test_json_beside_a_message_is_read_whole_and_not_decoded(size):
+    reader, text = asyncio.StreamReader(), b"{" * size
+    reader.feed_data(frame({"type": "record"}, text) + frame({"type": "next"}))
+    reader.feed_eof()
+    assert await read_frame(reader) == {"type": "record", "text": text}
+    assert await read_frame(reader) == {"type": "next"}
+    assert await read_frame(reader) is None
+
+
+@pytest.mark.parametrize("told", [-1, 2**40, "9", None, True, 1.0])
+@pytest.mark.anyio
+async def test_a_size_that_is_none_ends_the_pipe(told):
+    reader = asyncio.StreamReader()
+    reader.feed_data(frame({"type": "record", "text": told}))
+    with pytest.raises(PipeError, match="that is no message"):
+        await read_frame(reader)
+
+
+@pytest.mark.anyio
+async def test_a_pipe_that_ends_within_json_has_ended():
+    reader = asyncio.StreamReader()
+    reader.feed_data(frame({"type": "record"}, b"x" * 100_000)[:-1])
+    reader.feed_eof()
+    assert await read_frame(reader) is None

@@ -201,8 +201,13 @@ def test_a_run_goes_on_where_it_began(lab, connect):
     [{"run_id": "../../x"}, {"run_id": "other"}, {"count": -1}, {"rate_per_s": 0.0},
      {"concurrency": 0}, {"duration_s": -1.0}, {"budget": None}, {"budget": {"orders": "x"}},
      {"budget": {"cars": 1}}, {"count": "5"}, {"seed": 1.5}, {"tags": {"a": 1}}, {"kinds": {}},
-     {"rate_per_s": "fast"}, {"arrival": None}, {"concurrency": True}],
-    ids=str,
+     {"rate_per_s": "fast"}, {"arrival": None}, {"concurrency": True},
+     {"rate_per_s": 1e-300}, {"rate_per_s": 1e300}, {"rate_per_s": None}, {"arrival": "gauss"},
+     {"arrival": "closed"}, {"concurrency": 2**40}, {"count": 2**62}, {"began_at_ns": -1},
+     {"tags": {"\ud800": "x"}}, {"stand_ins": [{}]}, {"stand_ins": [{"said": "no items"}]},
+     {"stand_ins": [{"said": 5, "domain": "a.test", "instead_of": ["x"], "items": []}]},
+     {"stand_ins": [{"said": "", "domain": "a.test", "instead_of": [], "items": [{"id": 1}]}]}],
+    ids=ascii,
 )  # fmt: skip
 def test_a_plan_that_says_what_cannot_be_is_refused(tmp_path, changes):
     whole = PlanFile(
@@ -215,6 +220,33 @@ def test_a_plan_that_says_what_cannot_be_is_refused(tmp_path, changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ValueError, match=r"r-1\.json is damaged"):
         PlanFile.read(tmp_path, "r-1")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+def test_what_is_no_file_is_no_plan(tmp_path, make):
+    """A pipe was waited for, and of a folder Python's own error was told."""
+    (tmp_path / "sweeps").mkdir()
+    make(tmp_path / "sweeps" / "r-1.json")
+    with pytest.raises(LookupError, match="No sweep r-1 in "):
+        PlanFile.read(tmp_path, "r-1")
+
+
+def test_the_name_of_a_plan_cannot_steer_a_terminal():
+    plan = PlanFile(
+        run_id="r-1", name="\x1b[2J\n", tags={}, environment="simulator", began_at_ns=0,
+        arrival="closed", rate_per_s=None, concurrency=4, duration_s=None, count=20, seed=7,
+        budget={"orders": 20}, stand_ins=[{"said": "\x1b[2J"}],
+    )  # fmt: skip
+    assert repr(plan).replace("\n", " ").isprintable()
+
+
+def test_orders_of_before_a_clock_was_set_back_are_not_placed_again(lab):
+    """Their files are older than the run's begin then, and nobody looked into them."""
+    lab.sweep(ORDER, count=2, run_id="back", progress=False)
+    path = lab.journal / "sweeps" / "back.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"began_at_ns": 2**62}))
+    again = lab.sweep(ORDER, resume="back", count=2, progress=False)
+    assert (len(again), lab.last_sweep.progress.resumed) == (2, 2)
 
 
 def test_a_damaged_plan_is_said_and_touches_nothing(lab):
