@@ -143,7 +143,7 @@ ORDERS = Table(
         Column("tls_ms", "float64", "ms", "TLS handshake; null if none"),
         Column("sending_ms", "float64", "ms", "sending the request"),
         Column("waiting_ms", "float64", "ms", "request sent to headers complete"),
-        Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
+        Column("total_minor", "Int64", "minor units", "total of the order, else of the last cart"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
         Column("host", "category", "", "which machine sent it; null unless a sweep had several"),
@@ -359,11 +359,27 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
-    """Return the last cart or order, from the response or the events; None if it was not read."""
+    """Return the order, or else the last cart, of the response or the events.
+
+    None if it was not read. What comes after the success takes the order's place only with the
+    order's number, and where the order has no total: it may be the next cart.
+    """
     answer = end.confirmation
     last = find_snapshot(answer)
     if last or why_unread(answer):
         return last
+    placed = placed_event(start, events)
+    if placed is not None:
+        at = next(at for at, event in enumerate(events) if event is placed)
+        number = order_number(placed.data)
+        found = find_snapshot(placed.data)
+        if not why_unread(placed.data, placed.event, start.milestones):
+            later = events[at + 1 :] if number and not (found and found.total) else ()
+            same = (find_snapshot(e.data) for e in later if order_number(e.data) == number)
+            found = next((one for one in same if one and one.total), found)
+        if found:
+            return found
+        events = events[: at + 1]
     for event in reversed(events):
         data = event.data
         if last := find_snapshot(data):
