@@ -58,6 +58,8 @@ class Answering(BaseHTTPRequestHandler):
                 return
             text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
             self.send(text, "text/event-stream")
+        elif self.server.raw and "/complete-order" in self.path:
+            self.send_raw(*self.server.raw)
         else:
             self.send(self.server.answer)
 

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -463,6 +464,7 @@ class _Run:
         self.unfinished = ""  # how an event begins that never ended
         self.encoding: str | None = None
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
+        self.told_by: tuple[Any, Read] | None = None  # data and read of the first of these events
         self.placed_by_content = False
         self.beside = ""  # the error in what told the success
         self.unsubmitted: tuple[str, str] | None = None  # an order number, its cart's status
@@ -477,6 +479,16 @@ class _Run:
         self.confirmation: Any = None
         self.retry_after_s: float | None = None
         self.headers = httpx.Headers()  # of the response, as they came
+
+    @cached_property
+    def named_by(self) -> Start:
+        """Start whose names of events count: a call may be answered with a stream that has its own.
+
+        Only the one that orders is looked at so: an event of another one is no order.
+        """
+        job = self.job
+        is_call = job.call is not None and job.ends
+        return replace(job.start, flow=False, milestones=None) if is_call else job.start
 
     def begin(self) -> None:
         """Let the time begin, unless it has."""
@@ -641,7 +653,7 @@ class _Run:
         if not self.seq:
             self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
-            named = [f" with {one} and" for one in self.names if one in self.job.start.success]
+            named = [f" with {one} and" for one in self.names if one in self.named_by.success]
             said = f"a stream{''.join(named[:1])} without an error event"
             self.end("http_error", f"HTTP {self.http_status}", said)
         self.end("incomplete", None, "the stream ended without order-placed and without error")
@@ -742,6 +754,8 @@ class _Run:
                 self.too_costly += 1
             data = self._decode(event)
             tells = self._judge(event.event, data, is_first=is_first)
+            if self.told and not self.told_by:
+                self.told_by = data, read
         if not is_kept and not (tells and self._tells_beyond()):
             self.not_kept += 1
             self.last_read_no = read.read_no
@@ -794,8 +808,8 @@ class _Run:
 
     def _judge(self, name: str, data: Any, *, is_first: bool) -> bool:
         """Take what an event tells of how the order ends; return whether it tells anything."""
-        start = self.job.start
-        placed, error = says_placed(start, name, data), says_refused(start, name, data)
+        named_by = self.named_by
+        placed, error = says_placed(named_by, name, data), says_refused(named_by, name, data)
         numbers = order_numbers(data)
         if not placed:
             self._note_otherwise(name, data, numbers, error)
@@ -892,13 +906,14 @@ class _Run:
             begun = [cut(each, LONGEST_BEGIN) for each in (*before, name)]
             # The last of the milestones is the success, whatever it has in it.
             then = (
-                f"Pass milestones={begun} to connect() to name the stages."
+                f" Pass milestones={begun} to connect() to name the stages."
                 if self.is_only_name
-                else "Events before it have the same name, so the stages have no names."
+                else " Events before it have the same name, so the stages have no names."
             )
+            then = "" if self.job.call else then  # its stages are the calls
             self.warnings.append(
                 f"{cut(name, LONGEST_BEGIN)!r} is no known event name; it was taken for the "
-                f"order's success because it has an order number. {then}"
+                f"order's success because it has an order number.{then}"
             )
         elif self.refused_by:
             name, error = self.refused_by
@@ -917,13 +932,13 @@ class _Run:
     def _say_repeats(self) -> None:
         """Say where success came more than once: a repeat, or a second order."""
         # One that is named a success counts before one that was recognised by its content.
-        told = sorted(self.told, key=lambda one: one[0] not in self.job.start.success)
+        told = sorted(self.told, key=lambda one: one[0] not in self.named_by.success)
         first = [number for _, number in told if number]
         if several := two_orders([*first, *self.numbers_beside], first_counts=bool(first)):
             self.warnings.append(several)
             return
         names = [name for name, _ in self.told]
-        again = [name for name in self.job.start.success if names.count(name) > 1]
+        again = [name for name in self.named_by.success if names.count(name) > 1]
         if again:
             self.warnings.append(
                 f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
@@ -970,7 +985,7 @@ class _Run:
     def _may_tell(self, event: ServerSentEvent) -> bool:
         """Return whether an event may tell how the order ends: only then is it worth decoding."""
         name, data = event.event, event.raw_data
-        is_named = name == ERROR or name in self.job.start.success
+        is_named = name == ERROR or name in self.named_by.success
         return is_named or _is_dropped(event) or b"order_number" in data or b"rror" in data
 
     def _tells_beyond(self) -> bool:
@@ -1206,6 +1221,8 @@ class _Run:
             return self.answer or self._tell_failure(self.job.call)
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
+        if self.job.call and self.succeeded and self.told_by and not self.answer:
+            self._tell(self.job.call.name, *self.told_by)
         self._say_repeats()
         self._say_doubts()
         self._say_unread()

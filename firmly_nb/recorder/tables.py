@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
@@ -361,32 +361,39 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
 def last_snapshot(start: Start, events: Sequence[Event], end: End) -> Snapshot | None:
     """Return the order, or else the last cart, of the response or the events.
 
-    None if it was not read. What comes after the success takes the order's place only with the
-    order's number, and where the order has no total: it may be the next cart.
+    None if it was not read.
     """
     answer = end.confirmation
     last = find_snapshot(answer)
     if last or why_unread(answer):
         return last
-    placed = placed_event(start, events)
-    if placed is not None:
-        at = next(at for at, event in enumerate(events) if event is placed)
-        number = order_number(placed.data)
-        found = find_snapshot(placed.data)
-        if not why_unread(placed.data, placed.event, start.milestones):
-            later = events[at + 1 :] if number and not (found and found.total) else ()
-            same = (find_snapshot(e.data) for e in later if order_number(e.data) == number)
-            found = next((one for one in same if one and one.total), found)
-        if found:
-            return found
-        events = events[: at + 1]
-    for event in reversed(events):
+    for event in most_telling_first(start, events):
         data = event.data
         if last := find_snapshot(data):
             return last
         if why_unread(data, event.event, start.milestones):
             return None
     return None
+
+
+def most_telling_first(start: Start, events: Sequence[Event]) -> Iterable[Event]:
+    """Return the events in which to look for the order, or else for the last cart.
+
+    What comes after the success is left out: it may be the next cart. Where the order came without
+    a total, the first event after it that has one beside the same order number goes first.
+    """
+    placed = placed_event(start, events)
+    if placed is None:
+        return reversed(events)
+    at = next(at for at, event in enumerate(events) if event is placed)
+    number, found = order_number(placed.data), find_snapshot(placed.data)
+    until = reversed(events[: at + 1])
+    is_unread = why_unread(placed.data, placed.event, start.milestones)
+    if number is None or is_unread or (found and found.total):
+        return until
+    same = (event for event in events[at + 1 :] if order_number(event.data) == number)
+    with_total = (event for event in same if (one := find_snapshot(event.data)) and one.total)
+    return chain(islice(with_total, 1), until)
 
 
 def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | None:
