@@ -258,6 +258,7 @@ MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
 # So many events are worked on before others, the order's limit among them, get their turn.
 EVENTS_A_TURN = 100
 MOST_NAMES = 20  # of different events, for a sentence
+MOST_LATER = 3  # events after the success that say otherwise, each for a sentence
 LONGEST_BEGIN = 200  # of what is no event, for a sentence
 LONGEST_NAME = 1_000  # of an event, and of its id
 AWAKE_NS = 1_200_000
@@ -883,13 +884,15 @@ class _Run:
             named = ", ".join(dict.fromkeys(self.after_error))
             many = count(len(self.after_error), "milestone")
             self.warnings.append(f"{many} came after the error: {named}")
-        for name, said in self.after_success.items() if self.succeeded else ():
-            if len(self.warnings) < MOST_NAMES:
-                has = f", with {said}" if said else ""
-                self.warnings.append(
-                    f"{cut(name, LONGEST_BEGIN)!r} came after the order was placed{has}; the "
-                    "order counts as placed"
-                )
+        later = [*self.after_success.items()] if self.succeeded else []
+        for name, said in later[:MOST_LATER]:
+            has = f", with {said}" if said else ""
+            self.warnings.append(
+                f"{cut(name, LONGEST_BEGIN)!r} came after the order was placed{has}; the order "
+                "counts as placed"
+            )
+        if more := later[MOST_LATER:]:
+            self.warnings.append(f"so did {count(len(more), 'event')} of other names")
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"

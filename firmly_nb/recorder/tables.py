@@ -383,7 +383,7 @@ def most_telling_first(start: Start, events: Sequence[Event]) -> Iterable[Event]
     a total, the first event after it that has one beside the same order number goes first.
     """
     placed = placed_event(start, events)
-    if placed is None:
+    if placed is None or placed is events[-1]:  # as it is mostly
         return reversed(events)
     at = next(at for at, event in enumerate(events) if event is placed)
     number, found = order_number(placed.data), find_snapshot(placed.data)

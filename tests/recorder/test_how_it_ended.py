@@ -643,6 +643,9 @@ MORE_ROWS = {
     "placed, then an unknown name that says no": (
         stream([*WHOLE, ("order-cancelled", {})]), "placed", "yes", "T-1", None,
         "'order-cancelled' came after the order was placed; the order counts as placed"),
+    "placed, then many names that say no": (
+        stream([*WHOLE, *((f"cancel-{n}", {}) for n in range(9))]), "placed", "yes", "T-1", None,
+        "so did 6 events of other names"),
     "placed, then a listed error under an unknown name": (
         stream([*WHOLE, ("note", DECLINED)]), "placed", "yes", "T-1", None,
         "'note' came after the order was placed, with the error ErrorPaymentDeclined"),
