@@ -852,12 +852,13 @@ class _Run:
     ) -> None:
         """Note the order numbers of an event that says no, and what it says after a success."""
         says_no = name == ERROR or SAYS_NO.search(name)
-        if says_no:
+        if says_no and len(self.numbers_beside) < MOST_NAMES:
             self.numbers_beside += numbers
         if name == ERROR or not (self.succeeded or self.placed_by_content):
             return
         status = unsubmitted(data) if numbers else None
-        if error or status or (says_no and not self._is_milestone(name)):
+        is_told = error or status or (says_no and not self._is_milestone(name))
+        if is_told and len(self.after_success) < MOST_NAMES:
             said = f"cart {short_name(status)!r}" if status else ""
             said = f"the error {short_name(error.error)}" if error else said
             self.after_success.setdefault(self._shown(name), said)
@@ -891,8 +892,10 @@ class _Run:
                 f"{cut(name, LONGEST_BEGIN)!r} came after the order was placed{has}; the order "
                 "counts as placed"
             )
-        if more := later[MOST_LATER:]:
-            self.warnings.append(f"so did {count(len(more), 'event')} of other names")
+        if len(later) > MOST_LATER:
+            self.warnings.append(
+                "further events that say otherwise came after the order was placed"
+            )
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"

@@ -645,7 +645,7 @@ MORE_ROWS = {
         "'order-cancelled' came after the order was placed; the order counts as placed"),
     "placed, then many names that say no": (
         stream([*WHOLE, *((f"cancel-{n}", {}) for n in range(9))]), "placed", "yes", "T-1", None,
-        "so did 6 events of other names"),
+        "further events that say otherwise came after the order was placed"),
     "placed, then a listed error under an unknown name": (
         stream([*WHOLE, ("note", DECLINED)]), "placed", "yes", "T-1", None,
         "'note' came after the order was placed, with the error ErrorPaymentDeclined"),
