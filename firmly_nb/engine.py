@@ -26,14 +26,19 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.causes import Way, find_trust
 from firmly_nb.api.client import session_clock_ns
-from firmly_nb.api.errors import CartNotFound, FirmlyError, refuses_token, safe_text
+from firmly_nb.api.errors import (
+    CartNotFound,
+    FirmlyError,
+    error_from_payload,
+    refuses_token,
+    safe_text,
+)
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.flow import Flow, complete_request, lines_of, request_of
 from firmly_nb.api.headers import TRACEPARENT, traceparent
 from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
-from firmly_nb.api.snapshots import find_snapshot, order_number
-from firmly_nb.api.values import plain_text
+from firmly_nb.api.snapshots import find_snapshot, order_numbers, two_orders
 from firmly_nb.calls import Calls
 from firmly_nb.display.arguments import unwritable
 from firmly_nb.display.messages import (
@@ -43,7 +48,7 @@ from firmly_nb.display.messages import (
     without_code,
     wrong_type,
 )
-from firmly_nb.display.text import printable
+from firmly_nb.display.text import full_stop, printable, short_name
 from firmly_nb.environments import check_headers
 from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
 from firmly_nb.recorder.journal import Journal, JournalError, append_record, find_journal
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
+SETTLE_S = 30.0  # for the cart that tells whether an order exists
 MAX_CONNECTIONS = 100  # at once, as httpx; each device has one call at a time
 # Many orders at once need many devices; the API is asked for a few at a time.
 OPENED_AT_ONCE = 2
@@ -777,11 +783,14 @@ class Bench:
         start, events, end, cut_off, warnings = rec.recorded
         said = [*end.warnings, *(warnings if cut_off else ())]
         try:
-            end = end.changed(settled=await self._look_at_cart(rec, token), warnings=said)
+            seen, more = await self._look_at_cart(rec, token)
+            end = end.changed(settled=seen, warnings=[*said, *more])
         except FirmlyError as error:
             if must:
                 raise
-            text = f"the cart could not be asked for: {without_code(str(error))}"
+            # Without its advice: to try again would be to order again.
+            words = full_stop(": ".join(filter(None, (error.error, error.description))))
+            text = f"the cart could not be asked for: {words} lab.settle(rec) asks again"
             end = end.changed(warnings=[*said, text])
         end = self._written(start, end)
         # Of one without an end the end of the file says no more that it was cut off.
@@ -790,14 +799,21 @@ class Bench:
             self.last = settled
         return settled
 
-    async def _look_at_cart(self, rec: Recording, token: Hidden) -> Settled:
+    async def _look_at_cart(self, rec: Recording, token: Hidden) -> tuple[Settled, list[str]]:
+        """Return what the cart says of the order, and what is to be warned of."""
+        answer, found = None, "the device has no cart"
         try:
-            answer = redact(await self.client().cart(rec.domain, token))
+            async with asyncio.timeout(SETTLE_S):
+                answer = redact(await self.client().cart(rec.domain, token))
         except CartNotFound:
-            answer = None
+            pass
+        except TimeoutError:
+            late = f"the cart did not respond within {SETTLE_S:g} s"
+            raise FirmlyError("Timeout", late) from None
         start, events, end, *_ = rec.recorded
         cart, seen = find_snapshot(answer), last_snapshot(start, events, end)
-        number = order_number(answer)
+        numbers = order_numbers(answer)
+        number = next(iter(numbers), None)
         if seen and seen.cart_id:
             is_same: bool | None = cart is not None and cart.cart_id == seen.cart_id
         else:
@@ -806,12 +822,22 @@ class Bench:
             is_same = alone or None
         # What an earlier question found is asked anew.
         before = judgement(start, events, end.changed(settled=None), None).evidence
-        status = plain_text(cart.data.get("cart_status")) if cart else None
-        found = judge_cart(
-            before, is_same=is_same, cart_status=status, number=number and printable(number, 80)
+        error = error_from_payload(answer)
+        if cart:
+            found = "the cart says no status"
+        elif isinstance(answer, dict) and answer.get("error") and type(error) is not CartNotFound:
+            found = f"its response has the error {short_name(error.error)}"
+        judged = judge_cart(
+            before,
+            is_same=is_same,
+            cart_status=cart.status if cart else None,
+            number=number and printable(number, 80),
+            found=found,
         )
-        exists = found.order_exists == YES
-        return Settled(found.order_exists, found.evidence, number if exists else None)
+        exists = judged.order_exists == YES
+        more = two_orders(numbers) if exists else ""
+        settled = Settled(judged.order_exists, judged.evidence, number if exists else None)
+        return settled, [more] if more else []
 
     def _written(self, start: Start, end: End) -> End:
         """Put the end of a settled order into its journal, so that it loads settled."""

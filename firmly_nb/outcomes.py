@@ -323,7 +323,12 @@ def judge(facts: Facts) -> Judgement:
 
 
 def judge_cart(
-    before: str, *, is_same: bool | None, cart_status: str | None, number: str | None
+    before: str,
+    *,
+    is_same: bool | None,
+    cart_status: str | None,
+    number: str | None,
+    found: str = "the device has no cart",
 ) -> Judgement:
     """Say whether an order exists by the cart of the device that placed it, asked afterwards.
 
@@ -334,7 +339,9 @@ def judge_cart(
     is_same
         Whether it is the cart of this order; None where the recording cannot tell.
     cart_status, number
-        What the cart says; both None where the device has no cart.
+        What the cart says, its status in whichever case; both None where it says neither.
+    found
+        What that means.
 
     Examples
     --------
@@ -345,12 +352,13 @@ def judge_cart(
     >>> judge_cart("HTTP 504", is_same=False, cart_status="submitted", number="T-2").evidence
     'HTTP 504; the device has another cart, asked afterwards'
     """
-    if is_same and number is not None and cart_status == "submitted":
+    status = (cart_status or "").lower()
+    if is_same and number is not None and status == "submitted":
         return Judgement(YES, f"cart submitted with order {number}, asked afterwards")
-    if is_same and number is None and cart_status == "active":
+    if is_same and number is None and status == "active":
         return Judgement(NO, "cart still active, asked afterwards")
     if cart_status is None and number is None:
-        found = "the device has no cart"
+        pass
     elif is_same is None:
         found = "the cart may be that of another order"
     elif not is_same:

@@ -22,6 +22,7 @@ class Merchant(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answer = {}
+        self.raw = None  # status, bytes and headers instead of the answer
         self.headers = {}
         self.redirects = ""  # the end of the path that leads to another server
         self.elsewhere = ""
@@ -40,6 +41,9 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append((self.path, dict(self.headers)))
         key = {**KEY, "use": "enc", "kid": "k"}
+        if self.server.raw and not self.path.endswith("/payment/key"):
+            self.send_raw(*self.server.raw)
+            return
         self.send(key if self.path.endswith("/payment/key") else self.server.answer)
 
     def do_POST(self):
@@ -54,8 +58,17 @@ class Answering(BaseHTTPRequestHandler):
                 return
             text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in self.server.events)
             self.send(text, "text/event-stream")
+        elif self.server.raw and "/complete-order" in self.path:
+            self.send_raw(*self.server.raw)
         else:
             self.send(self.server.answer)
+
+    def send_raw(self, status, body, headers):
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
     def send(self, answer, kind="application/json", status=200):
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()

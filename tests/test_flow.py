@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 import firmly_nb as fnb
+from tests import merchant_server
 
 MERCHANT = "staging.luma.gift"
 ITEM = fnb.Item(variant_id="WS12-XS-Orange")
@@ -124,6 +126,33 @@ def test_an_order_that_fails_is_judged_like_any(lab, fault, outcome, error, exis
     assert (rec.outcome, rec.error.error, rec.order_exists) == (outcome, error, exists)
     # The cart is still there.
     assert lab.complete_order(MERCHANT).outcome == "placed"
+
+
+ORDERED = {"order": {"platform_order_number": "T-1", "cart_status": "submitted"}}
+DECLINED = {"code": 422, "error": "ErrorPaymentDeclined"}
+
+
+@pytest.mark.parametrize(
+    ("events", "outcome", "exists", "number"),
+    [
+        ([("creating-cart", {}), ("order-placed", ORDERED)], "placed", "yes", "T-1"),
+        ([("receipt", ORDERED)], "placed", "yes", "T-1"),
+        ([("order-placed", {})], "placed", "unknown", None),
+        ([("error", DECLINED)], "error_event", "no", None),
+        ([("note", {})], "incomplete", "unknown", None),
+    ],
+)
+def test_a_stream_in_response_to_complete_order_is_read(connect, events, outcome, exists, number):
+    with merchant_server.serving(merchant_server.Merchant()) as merchant:
+        lab = connect(api_url=merchant.url, app_id="an-app", allow_domains=[MERCHANT])
+        merchant.answer = {"cart_id": "c1", "cart_status": "active", "line_items": []}
+        text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+        merchant.raw = 200, text.encode(), {"content-type": "text/event-stream"}
+        lab.add_line_item(MERCHANT, ITEM)
+        rec = lab.complete_order(MERCHANT, billing_info=ADA)
+    assert (rec.outcome, rec.order_exists, rec.order_number) == (outcome, exists, number)
+    assert ("complete-order" in names(rec)) == (outcome == "placed")
+    assert not any("milestones=" in words for words in rec.warnings)
 
 
 @pytest.mark.parametrize(

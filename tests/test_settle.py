@@ -108,7 +108,13 @@ CARTS = {
     "active with a number": ({**PLACED, "cart_status": "active"}, "unknown", "neither submitted"),
     "of an unknown status": (
         {"cart_id": "c1", "cart_status": "thinking"}, "unknown", "neither submitted"),
-    "without a status": ({"cart_id": "c1"}, "unknown", "no cart"),
+    "without a status": ({"cart_id": "c1"}, "unknown", "the cart says no status"),
+    "submitted in capitals": (
+        {**PLACED, "cart_status": " SUBMITTED "}, "yes", "cart submitted with order T-1"),
+    "active in capitals": ({"cart_id": "c1", "cart_status": "Active"}, "no", "still active"),
+    "an error of no list beside a cart": (
+        {"cart_id": "c1", "cart_status": "active", "error": "InternalError"}, "unknown",
+        "its response has the error InternalError"),
     "another cart with a number": ({**PLACED, "cart_id": "c2"}, "unknown", "another cart"),
     "another cart that is active": (
         {"cart_id": "c2", "cart_status": "active"}, "unknown", "another cart"),
@@ -130,6 +136,47 @@ def test_what_the_cart_says_decides(unsure, at_merchant, merchant, kind):
     assert settled.evidence.endswith("asked afterwards")
     assert settled.evidence.isprintable()
     assert (settled.order_number is None) == (exists != "yes")
+
+
+def test_two_numbers_in_the_cart_are_told(unsure, at_merchant, merchant):
+    rec = unsure()
+    merchant.answer = {**PLACED, "order": {"platform_order_number": "T-2"}}
+    settled = at_merchant.settle(rec)
+    assert settled.warnings == ["2 orders may exist: T-2 and T-1. The first counts."]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({"charset": "iso-8859-1", "body": '{"note": "Zo\xeb", %s'.encode("latin-1")}, "yes"),
+        ({"charset": "utf-8", "body": b"\xef\xbb\xbf{%s"}, "yes"),
+        ({"location": "javascript:go()"}, "HTTP 302: it redirects to an unreadable address"),
+        ({"location": "http://xn--a"}, "HTTP 302: it redirects to xn--a"),
+        ({"encoding": "gzip", "body": b"\x1f\x8b%s"}, "compressed data that is damaged"),
+    ],
+)
+def test_of_any_response_of_the_cart_is_said_what_it_is(unsure, at_merchant, merchant, raw, said):
+    rec = unsure()
+    body = raw.get("body", b"%s").replace(b"%s", json.dumps(PLACED).encode()[1:])
+    headers = {
+        "content-type": f"application/json; charset={raw.get('charset', 'utf-8')}",
+        "content-encoding": raw.get("encoding", "identity"),
+        **{name: raw[name] for name in ("location",) if name in raw},
+    }
+    merchant.raw = 302 if "location" in raw else 200, body, headers
+    if said == "yes":
+        assert at_merchant.settle(rec).order_number == "T-1"
+        return
+    with pytest.raises(FirmlyError) as raised:
+        at_merchant.settle(rec)
+    assert said in str(raised.value)
+    assert "cannot be reached" not in str(raised.value)
+
+
+def test_to_ask_the_cart_again_is_not_to_order_again(unsure, merchant):
+    merchant.raw = 503, b"", {"retry-after": "1"}
+    (said,) = unsure(settle=True).warnings
+    assert said.endswith("asked for: HTTP 503: empty body. lab.settle(rec) asks again")
 
 
 def test_the_cart_of_the_only_order_of_a_device_is_that_order_s(unsure, at_merchant, merchant):

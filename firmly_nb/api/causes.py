@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import socket
 import ssl
 from base64 import b64encode
@@ -24,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from firmly_nb.api.errors import FirmlyError, safe_text
+from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import listed, printable
 
@@ -38,6 +40,14 @@ LOOK_S = 5.0  # for looking at a certificate that was refused
 LONGEST_HEAD = 65_536  # of a proxy's answer
 UNREADABLE = "with an unreadable address"
 MOST_NAMES = 4  # of a certificate, in a sentence
+
+BYTES = re.compile(r"bytearray\(b(['\"])(.*?)\1\)")  # as h11 quotes what it cannot read
+HTTP_WORDS = {
+    "Receive buffer too long": "the head of the response, or a line between its chunks, is too "
+    "long to be read",
+    "Received server _SWITCH_UPGRADE event without a pending proposal": "the server switched to "
+    "another protocol (HTTP 101), which was not asked for",
+}
 
 # As OpenSSL numbers what is wrong with a certificate (X509_V_ERR_...).
 NOT_YET_VALID, EXPIRED = 9, 10
@@ -346,13 +356,21 @@ def _network_failure(found: list[BaseException]) -> tuple[str | None, str]:
     return None, ""
 
 
+def said_of_http(error: BaseException) -> str:
+    """Return the words of the HTTP library, without the names of Python's and its own types."""
+    text = BYTES.sub(lambda found: f"{found[2]!r}", str(error))
+    return HTTP_WORDS.get(text, text)
+
+
 def _ended(found: list[BaseException]) -> str:
     if isinstance(found[0], httpx.InvalidURL | UnicodeError):
         return f"cannot be reached: {type(found[0]).__name__}"
     gone = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
     if isinstance(found[0], gone):
-        said = printable(safe_text(found[0]), 200)
+        said = printable(redact_text(said_of_http(found[0])), 200) or type(found[0]).__name__
         return f"ended the connection without a whole response ({said})"
+    if isinstance(found[0], httpx.DecodingError):
+        return "responded with compressed data that is damaged"
     return f"cannot be reached: {type(found[0]).__name__}"
 
 

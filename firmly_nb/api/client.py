@@ -36,6 +36,7 @@ from firmly_nb.api.errors import (
 from firmly_nb.api.event_names import COMPLETE_ORDER
 from firmly_nb.api.headers import user_agent
 from firmly_nb.api.secrets import Secret, redact_text
+from firmly_nb.api.values import as_utf8
 from firmly_nb.display.messages import tells_names
 from firmly_nb.display.text import cut
 
@@ -84,6 +85,7 @@ ANSWER_TIMEOUT_S = 150.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 LONGEST_URL = 200  # of an address in a sentence, and of a page's title
 LONGEST_PAGE = 20_000  # bytes of a page in which its title is looked for
+LOCATION, ALL_HEADERS = "location", "firmly_nb_headers"
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 # What a header can carry (RFC 9110, section 5.5), and no token needs more of.
 TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -158,6 +160,7 @@ class FirmlyClient:
     ) -> None:
         self.http = http
         self.way = way or Way()
+        http.event_hooks["response"].append(_lead_nowhere)
         # One client serves many devices: it keeps no cookies, each device has its own.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         http.headers["User-Agent"] = user_agent()
@@ -252,8 +255,7 @@ class FirmlyClient:
             timeout=limits,
             extensions=dict(extensions or {}),
         )
-        with own_request():
-            response = await self.http.send(request, stream=True, follow_redirects=False)
+        response = await self._sent(request)
         try:
             yield response
         finally:
@@ -430,8 +432,7 @@ class FirmlyClient:
             timeout=limits,
         )
         cookies.set_cookie_header(request)
-        with own_request():
-            response = await self.http.send(request, stream=True, follow_redirects=False)
+        response = await self._sent(request)
         cookies.extract_cookies(response)
         content = bytearray()
         try:
@@ -441,7 +442,25 @@ class FirmlyClient:
                     break
         finally:
             await response.aclose()
-        return Answer(response.status_code, _where(url), response.headers, cookies, bytes(content))
+        came = as_utf8(bytes(content), response.headers.get("content-type", ""))
+        return Answer(response.status_code, _where(url), response.headers, cookies, came)
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once; its response is not read yet, and no redirect is followed."""
+        with own_request():
+            response = await self.http.send(request, stream=True, follow_redirects=False)
+        response.headers = response.extensions.pop(ALL_HEADERS, response.headers)
+        return response
+
+
+async def _lead_nowhere(response: httpx.Response) -> None:
+    """Hide where a redirect leads: httpx reads that also of one that it does not follow.
+
+    Where it cannot, it raises, and the status and body of the response would be lost.
+    """
+    if LOCATION in response.headers:
+        response.extensions[ALL_HEADERS] = response.headers.copy()
+        del response.headers[LOCATION]
 
 
 def authorization(token: Hidden) -> dict[str, Hidden]:

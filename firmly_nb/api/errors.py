@@ -409,7 +409,10 @@ def _leads(location: str | None) -> str:
         return "it redirects without saying where to"
     try:
         parts = urlsplit(location)
-        place = f"{parts.hostname or ''}{parts.path}"
+        is_page = parts.scheme in ("", "http", "https")
+        place = f"{parts.hostname or ''}{parts.path}" if is_page else ""
+        if is_page and not place and (parts.query or parts.fragment):
+            return "it redirects to the same address, which is not followed"
     except ValueError:
         place = ""
     return f"it redirects to {_short(place, 200) or 'an unreadable address'}, which is not followed"

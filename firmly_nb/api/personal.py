@@ -96,6 +96,7 @@ _PUBLIC_NAMES = frozenset(
             *("city", "state", "state_or_province", "province", "region", "country"),
             *("country_code", "postal_code", "zip", "zip_code", "currency", "domain", "host"),
             *("display_name", "shop_id", "store_id", "sku", "handle", "event", "type", "status"),
+            "platform_order_number",
         ),
     )
 )

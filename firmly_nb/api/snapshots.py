@@ -37,7 +37,7 @@ from firmly_nb.api.event_names import SUCCESS, milestone_of
 from firmly_nb.api.money import read_money
 from firmly_nb.api.values import plain_text
 from firmly_nb.display.messages import tells_names
-from firmly_nb.display.text import cut, printable
+from firmly_nb.display.text import cut, printable, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,6 +104,11 @@ class Snapshot(NamedTuple):
     def cart_id(self) -> str | None:
         """Id of the cart; None if it has none."""
         return plain_text(self.data.get("cart_id"))
+
+    @property
+    def status(self) -> str | None:
+        """Status of the cart, without blanks around it; None if it has none."""
+        return (plain_text(self.data.get("cart_status")) or "").strip() or None
 
 
 def find_snapshot(data: object, event: str = "") -> Snapshot | None:
@@ -184,6 +189,22 @@ def order_numbers(data: object) -> list[str]:
     return []
 
 
+def two_orders(numbers: Iterable[str], *, first_counts: bool = True) -> str:
+    """Say that there are several order numbers; empty if there are not.
+
+    Examples
+    --------
+    >>> two_orders(["T-1", "T-2", "T-1"]), two_orders(["T-1", "T-1"])
+    ('2 orders may exist: T-1 and T-2. The first counts.', '')
+    """
+    several = list(dict.fromkeys(numbers))
+    if len(several) <= 1:
+        return ""
+    listed = " and ".join(map(short_name, several[:5]))
+    which = " The first counts." if first_counts else ""
+    return f"{len(several)} orders may exist: {listed}.{which}"
+
+
 def unsubmitted(data: object) -> str | None:
     """Return the status of the cart in an event's data, unless it is submitted or has none.
 
@@ -195,8 +216,13 @@ def unsubmitted(data: object) -> str | None:
     (None, None)
     """
     snapshot = find_snapshot(data)
-    status = (plain_text(snapshot.data.get("cart_status")) or "").strip() if snapshot else ""
-    return None if status.lower() in ("", SUBMITTED) else status
+    if isinstance(data, dict):
+        # Of an order and a cart beside each other the one with the number says what became of it.
+        places = (one for one in map(data.get, NAMES) if isinstance(one, dict))
+        numbered = next((one for one in places if _number(one.get(ORDER_NUMBER))), None)
+        snapshot = find_snapshot({NAMES[0]: numbered}) if numbered else snapshot
+    status = snapshot and snapshot.status
+    return None if status is None or status.lower() == SUBMITTED else status
 
 
 def _inside(data: Json) -> Iterable[Any]:

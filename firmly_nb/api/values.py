@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
 
 INT64_MAX = 2**63 - 1  # what a column of a table holds
 EXACT = 2**53  # up to here a float holds every whole number
+# Charsets that responses name; the names of other codecs of Python are not looked up.
+_CHARSET = re.compile(
+    r"charset\s*=\s*[\"']?(utf-?(?:16|32)(?:le|be)?|(?:iso-8859|windows)-\d{1,4}|latin-?1)\b",
+    re.IGNORECASE,
+)
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
@@ -33,6 +39,33 @@ def whole_number(value: object) -> int | None:
     else:
         number = value if type(value) is int else None
     return number if number is not None and -INT64_MAX <= number <= INT64_MAX else None
+
+
+def as_utf8(body: bytes, content_type: str) -> bytes:
+    r"""Return the body of a response in UTF-8, as JSON has to be, without a byte order mark.
+
+    A charset in its type counts where the body is not UTF-8 itself: most that are named are wrong.
+
+    Examples
+    --------
+    >>> as_utf8(b'{"name": "Zo\xeb"}', "application/json; charset=iso-8859-1").decode()
+    '{"name": "Zoë"}'
+    >>> as_utf8("{}".encode("utf-16"), "application/json; charset=utf-16")
+    b'{}'
+    """
+    body = body.removeprefix(BOM_UTF8)
+    if named := _CHARSET.search(content_type):
+        try:
+            body.decode()
+            is_utf8 = b"\0" not in body
+        except UnicodeDecodeError:
+            is_utf8 = False
+        if not is_utf8:
+            try:
+                return body.decode(named[1]).removeprefix("\ufeff").encode()
+            except (LookupError, UnicodeError):
+                return body  # it is neither
+    return body
 
 
 def all_whole(values: Sequence[Any]) -> bool:

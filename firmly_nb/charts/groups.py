@@ -46,7 +46,8 @@ def groups(found: GroupedLatency, noun: str, orders: pd.DataFrame) -> Chart:
     names = list(dict.fromkeys(stage for rows in drawn.values() for stage in rows))
     names = [n for n in names if n not in NO_STAGES] + [n for n in names if n in NO_STAGES]
     looks = _looks(found, list(drawn))
-    longest = max(one["at"] for rows in drawn.values() for one in rows.values() if one["at"] > 0)
+    found_at = [one["at"] for rows in drawn.values() for one in rows.values()]
+    longest = max((at for at in found_at if at > 0), default=1.0)
     end = _end(drawn, longest)
     step = SPREAD / max(len(drawn), 1)
     traces = [

@@ -224,9 +224,10 @@ class _Orders:
         whole = self._whole_ms - self._sum_ms(one.left_out_orders)
         is_each_there = is_each(one.orders, len(self.counted))
         is_placed = self.is_placed if is_each_there else self.is_placed[one.orders]
-        spent = float(one.times_ms[is_placed].sum())
+        spent = one.times_ms[is_placed]
+        is_known = whole and len(spent) and not one.is_unknown
         extra = {
-            "share_of_order": None if not whole or one.is_unknown else spent / whole,
+            "share_of_order": float(spent.sum()) / whole if is_known else None,
             "coalesced_share": one.coalesced_share,
             "uncertainty_p99_us": _p99(one.uncertainty_us),
             "left_out": len(one.left_out_rows),

@@ -12,11 +12,11 @@ import os
 import re
 import sys
 import weakref
-from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -24,7 +24,7 @@ from urllib.parse import unquote_to_bytes
 import httpx
 import orjson
 
-from firmly_nb.api.causes import cause_of
+from firmly_nb.api.causes import cause_of, said_of_http
 from firmly_nb.api.errors import (
     LISTED_STATUSES,
     FirmlyError,
@@ -40,9 +40,11 @@ from firmly_nb.api.snapshots import (
     ORDER_NUMBER,
     order_number,
     order_numbers,
+    two_orders,
     unsubmitted,
     why_unread,
 )
+from firmly_nb.api.values import as_utf8
 from firmly_nb.disk import read_number
 from firmly_nb.display.text import count, cut, printable, short_name
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
@@ -246,8 +248,6 @@ STREAM_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:event|data|id|retry
 LONGEST_FIELD = 16
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
-BYTES = re.compile(r"bytearray\(b(['\"])(.*?)\1\)")  # as h11 quotes what it cannot read
-TOO_LONG = "the head of the response, or a line between its chunks, is too long to be read"
 COSTLY = (
     "its JSON has more values, or more text, than the recorder has memory for. "
     "No option raises this limit."
@@ -258,6 +258,7 @@ MOST_WAITING_BYTES = 4 * 1024 * 1024  # read and not taken yet
 # So many events are worked on before others, the order's limit among them, get their turn.
 EVENTS_A_TURN = 100
 MOST_NAMES = 20  # of different events, for a sentence
+MOST_LATER = 3  # events after the success that say otherwise, each for a sentence
 LONGEST_BEGIN = 200  # of what is no event, for a sentence
 LONGEST_NAME = 1_000  # of an event, and of its id
 AWAKE_NS = 1_200_000
@@ -464,10 +465,13 @@ class _Run:
         self.unfinished = ""  # how an event begins that never ended
         self.encoding: str | None = None
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
+        self.told_by: tuple[Any, Read] | None = None  # data and read of the first of these events
         self.placed_by_content = False
         self.beside = ""  # the error in what told the success
         self.unsubmitted: tuple[str, str] | None = None  # an order number, its cart's status
         self.after_error: list[str] = []  # milestones
+        self.after_success: dict[str, str] = {}  # events that say otherwise, and what they say
+        self.numbers_beside: list[str] = []  # order numbers in events that say otherwise
         self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
         self.not_taken = ""  # name of an event that has an order number and says otherwise
@@ -476,6 +480,16 @@ class _Run:
         self.confirmation: Any = None
         self.retry_after_s: float | None = None
         self.headers = httpx.Headers()  # of the response, as they came
+
+    @cached_property
+    def named_by(self) -> Start:
+        """Start whose names of events count: a call may be answered with a stream that has its own.
+
+        Only the one that orders is looked at so: an event of another one is no order.
+        """
+        job = self.job
+        is_call = job.call is not None and job.ends
+        return replace(job.start, flow=False, milestones=None) if is_call else job.start
 
     def begin(self) -> None:
         """Let the time begin, unless it has."""
@@ -510,6 +524,8 @@ class _Run:
             self.closed_by_us = self.waited_in_vain = True
             self._end_by_limit()
         except (EventStreamError, DecodingError) as error:
+            if self.decided:
+                self.warnings.append(str(error))
             self.end("transport_error", type(error).__name__, str(error))
         except LeaseOver as error:
             self.closed_by_us = True
@@ -523,7 +539,7 @@ class _Run:
 
     def _end_by_failure(self, error: httpx.HTTPError) -> None:
         """Say why there was no connection; of one that ended httpx's words are kept."""
-        code, text = type(error).__name__, _said(error) or "the connection failed"
+        code, text = type(error).__name__, said_of_http(error) or "the connection failed"
         if isinstance(error, httpx.ConnectError | httpx.ProxyError):
             cause = cause_of(error, self.client.card_url, self.client.way)
             code, text = cause.error, cause.description
@@ -638,7 +654,7 @@ class _Run:
         if not self.seq:
             self._take_bare(self.parser.strays + self.parser.unfinished)
         if self.is_refused:
-            named = [f" with {one} and" for one in self.names if one in self.job.start.success]
+            named = [f" with {one} and" for one in self.names if one in self.named_by.success]
             said = f"a stream{''.join(named[:1])} without an error event"
             self.end("http_error", f"HTTP {self.http_status}", said)
         self.end("incomplete", None, "the stream ended without order-placed and without error")
@@ -739,6 +755,8 @@ class _Run:
                 self.too_costly += 1
             data = self._decode(event)
             tells = self._judge(event.event, data, is_first=is_first)
+            if self.told and not self.told_by:
+                self.told_by = data, read
         if not is_kept and not (tells and self._tells_beyond()):
             self.not_kept += 1
             self.last_read_no = read.read_no
@@ -791,9 +809,11 @@ class _Run:
 
     def _judge(self, name: str, data: Any, *, is_first: bool) -> bool:
         """Take what an event tells of how the order ends; return whether it tells anything."""
-        start = self.job.start
-        placed, error = says_placed(start, name, data), says_refused(start, name, data)
+        named_by = self.named_by
+        placed, error = says_placed(named_by, name, data), says_refused(named_by, name, data)
         numbers = order_numbers(data)
+        if not placed:
+            self._note_otherwise(name, data, numbers, error)
         if not self.succeeded:
             self._doubt(name, data, numbers, placed)
         if placed and not self.is_refused:
@@ -818,7 +838,7 @@ class _Run:
 
     def _doubt(self, name: str, data: Any, numbers: list[str], placed: str | None) -> None:
         """Note what an event says against success: no success came by name before it."""
-        is_milestone = milestone_of(name, self.job.start.milestones) is not None
+        is_milestone = self._is_milestone(name)
         if placed == "name" or not self.placed_by_content:
             self._note_doubts(data, numbers, placed=placed)
         if self.ended and is_milestone:
@@ -826,6 +846,25 @@ class _Run:
         says_no = SAYS_NO.search(name) or error_beside(data)
         if numbers and says_no and name != ERROR and not (placed or is_milestone):
             self.not_taken = self._shown(name)
+
+    def _note_otherwise(
+        self, name: str, data: Any, numbers: list[str], error: FirmlyError | None
+    ) -> None:
+        """Note the order numbers of an event that says no, and what it says after a success."""
+        says_no = name == ERROR or SAYS_NO.search(name)
+        if says_no and len(self.numbers_beside) < MOST_NAMES:
+            self.numbers_beside += numbers
+        if name == ERROR or not (self.succeeded or self.placed_by_content):
+            return
+        status = unsubmitted(data) if numbers else None
+        is_told = error or status or (says_no and not self._is_milestone(name))
+        if is_told and len(self.after_success) < MOST_NAMES:
+            said = f"cart {short_name(status)!r}" if status else ""
+            said = f"the error {short_name(error.error)}" if error else said
+            self.after_success.setdefault(self._shown(name), said)
+
+    def _is_milestone(self, name: str) -> bool:
+        return milestone_of(name, self.job.start.milestones) is not None
 
     def _note_doubts(self, data: Any, numbers: list[str], placed: str | None = "name") -> None:
         """Note what speaks against an order in the data that has its number, or tells of it."""
@@ -846,6 +885,17 @@ class _Run:
             named = ", ".join(dict.fromkeys(self.after_error))
             many = count(len(self.after_error), "milestone")
             self.warnings.append(f"{many} came after the error: {named}")
+        later = [*self.after_success.items()] if self.succeeded else []
+        for name, said in later[:MOST_LATER]:
+            has = f", with {said}" if said else ""
+            self.warnings.append(
+                f"{cut(name, LONGEST_BEGIN)!r} came after the order was placed{has}; the order "
+                "counts as placed"
+            )
+        if len(later) > MOST_LATER:
+            self.warnings.append(
+                "further events that say otherwise came after the order was placed"
+            )
 
     def _end_with(self, error: FirmlyError) -> None:
         outcome: OutcomeName = "http_error" if self.is_refused else "error_event"
@@ -862,13 +912,14 @@ class _Run:
             begun = [cut(each, LONGEST_BEGIN) for each in (*before, name)]
             # The last of the milestones is the success, whatever it has in it.
             then = (
-                f"Pass milestones={begun} to connect() to name the stages."
+                f" Pass milestones={begun} to connect() to name the stages."
                 if self.is_only_name
-                else "Events before it have the same name, so the stages have no names."
+                else " Events before it have the same name, so the stages have no names."
             )
+            then = "" if self.job.call else then  # its stages are the calls
             self.warnings.append(
                 f"{cut(name, LONGEST_BEGIN)!r} is no known event name; it was taken for the "
-                f"order's success because it has an order number. {then}"
+                f"order's success because it has an order number.{then}"
             )
         elif self.refused_by:
             name, error = self.refused_by
@@ -887,14 +938,13 @@ class _Run:
     def _say_repeats(self) -> None:
         """Say where success came more than once: a repeat, or a second order."""
         # One that is named a success counts before one that was recognised by its content.
-        told = sorted(self.told, key=lambda one: one[0] not in self.job.start.success)
-        numbers = list(dict.fromkeys(number for _, number in told if number))
-        if len(numbers) > 1:
-            listed = " and ".join(map(short_name, numbers[:5]))
-            self.warnings.append(f"{len(numbers)} orders may exist: {listed}. The first counts.")
+        told = sorted(self.told, key=lambda one: one[0] not in self.named_by.success)
+        first = [number for _, number in told if number]
+        if several := two_orders([*first, *self.numbers_beside], first_counts=bool(first)):
+            self.warnings.append(several)
             return
         names = [name for name, _ in self.told]
-        again = [name for name in self.job.start.success if names.count(name) > 1]
+        again = [name for name in self.named_by.success if names.count(name) > 1]
         if again:
             self.warnings.append(
                 f"{again[0]} came {names.count(again[0])} times; the time of the first counts"
@@ -941,7 +991,7 @@ class _Run:
     def _may_tell(self, event: ServerSentEvent) -> bool:
         """Return whether an event may tell how the order ends: only then is it worth decoding."""
         name, data = event.event, event.raw_data
-        is_named = name == ERROR or name in self.job.start.success
+        is_named = name == ERROR or name in self.named_by.success
         return is_named or _is_dropped(event) or b"order_number" in data or b"rror" in data
 
     def _tells_beyond(self) -> bool:
@@ -1141,9 +1191,9 @@ class _Run:
             if rest.size:
                 self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
             # What came may be whole although the connection, or the limit, ended before its end.
-            self._keep_order(bytes(body).removeprefix(BOM_UTF8))
-        # Some servers put one before their JSON, which JSON does not allow.
-        return bytes(body).removeprefix(BOM_UTF8), rest
+            content = as_utf8(bytes(body), response.headers.get("content-type", ""))
+            self._keep_order(content)
+        return content, rest
 
     def _close_decoder(self) -> None:
         if not self.decoder.close():
@@ -1177,6 +1227,8 @@ class _Run:
             return self.answer or self._tell_failure(self.job.call)
         t_end = self.t_end or monotonic_ns()
         self._judge_by_content()
+        if self.job.call and self.succeeded and self.told_by and not self.answer:
+            self._tell(self.job.call.name, *self.told_by)
         self._say_repeats()
         self._say_doubts()
         self._say_unread()
@@ -1246,12 +1298,6 @@ def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:
         return [redact(orjson.loads(line), secrets) for line in lines]
     except orjson.JSONDecodeError:
         return []
-
-
-def _said(error: Exception) -> str:
-    """Return the words of the HTTP library, without the names of Python's types."""
-    text = BYTES.sub(lambda found: f"{found[2]!r}", str(error))
-    return TOO_LONG if text == "Receive buffer too long" else text
 
 
 def _dropped(raw: bytes) -> DroppedData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.errors import FirmlyError, make_error
@@ -143,7 +143,7 @@ ORDERS = Table(
         Column("tls_ms", "float64", "ms", "TLS handshake; null if none"),
         Column("sending_ms", "float64", "ms", "sending the request"),
         Column("waiting_ms", "float64", "ms", "request sent to headers complete"),
-        Column("total_minor", "Int64", "minor units", "total of the last cart or order seen"),
+        Column("total_minor", "Int64", "minor units", "total of the order, else of the last cart"),
         Column("currency", "category", "", "ISO 4217"),
         Column("connection", "category", "", "warm: was open before; cold: opened for it"),
         Column("host", "category", "", "which machine sent it; null unless a sweep had several"),
@@ -358,12 +358,16 @@ def variants(items: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def _last_with_cart(start: Start, events: Sequence[Event], end: End) -> Event | End | None:
-    told: list[Event | End] = [end, *reversed(events)]
-    for one in told:
-        if find_snapshot(one.outline):
-            return one
-        name = (one.event, start.milestones) if isinstance(one, Event) else ()
-        if why_unread(one.outline, *name):
+    answer = end.outline
+    if find_snapshot(answer):
+        return end
+    if why_unread(answer):
+        return None
+    for event in most_telling_first(start, events):
+        data = event.outline
+        if find_snapshot(data):
+            return event
+        if why_unread(data, event.event, start.milestones):
             return None
     return None
 
@@ -381,6 +385,26 @@ def last_cart(start: Start, events: Sequence[Event], end: End) -> Snapshot | Non
     """Return the last cart or order, whole."""
     last = _last_with_cart(start, events, end)
     return find_snapshot(getattr(last, last.PACKS)) if last else None
+
+
+def most_telling_first(start: Start, events: Sequence[Event]) -> Iterable[Event]:
+    """Return the events in which to look for the order, or else for the last cart.
+
+    What comes after the success is left out: it may be the next cart. Where the order came without
+    a total, the first event after it that has one beside the same order number goes first.
+    """
+    placed = placed_event(start, events)
+    if placed is None or placed is events[-1]:  # as it is mostly
+        return reversed(events)
+    at = next(at for at, event in enumerate(events) if event is placed)
+    number, found = order_number(placed.outline), find_snapshot(placed.outline)
+    until = reversed(events[: at + 1])
+    is_unread = why_unread(placed.outline, placed.event, start.milestones)
+    if number is None or is_unread or (found and found.total):
+        return until
+    same = (event for event in events[at + 1 :] if order_number(event.outline) == number)
+    with_total = (event for event in same if (one := find_snapshot(event.outline)) and one.total)
+    return chain(islice(with_total, 1), until)
 
 
 def last_unread(start: Start, events: Sequence[Event]) -> tuple[Event, str] | None:

@@ -154,7 +154,7 @@ class Recording:
 
     @property
     def cart(self) -> dict[str, Any] | None:
-        """Last cart or order, as the API sent it, redacted; None without one, or if unread."""
+        """Order, else the last cart, as the API sent it, redacted; None without one, or unread."""
         last = last_cart(self._start, self._events, self._end)
         return last.data if last else None
 

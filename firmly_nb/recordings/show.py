@@ -246,7 +246,7 @@ def _detail(error: FirmlyError | None) -> str:
 def _total(row: dict[str, Any]) -> str:
     if row["total_minor"] is None:
         return ""
-    return f", {money_text(row['total_minor'], printable(row['currency']))}"
+    return f", {money_text(row['total_minor'], short_name(row['currency']))}"
 
 
 # Instead of a stage's bar, where its time is not known.

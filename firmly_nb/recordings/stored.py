@@ -97,7 +97,10 @@ if TYPE_CHECKING:
 MOST_JSON_BYTES = 256 * 1024 * 1024
 FEW = 8  # of so many recordings one: not worth reading all of a set
 GROUPS_KEPT = 24  # orders of a dozen merchants take turns
-ORDER_PARTS = ["recording_id", "start", "end", "warnings", "n_events"]
+ORDER_PARTS = [
+    *("recording_id", "start", "end", "warnings", "n_events"),
+    *("order_exists", "evidence", "order_number"),
+]
 EVENT_PARTS = [
     "seq",
     "event",

@@ -17,6 +17,7 @@ from firmly_nb.recorder.records import (
     Event,
     Record,
     Recorded,
+    Settled,
     Start,
     began_ns,
     decode,
@@ -116,7 +117,12 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     missing = (order["n_events"] or 0) - len(rows)
     if missing > 0:
         warnings.append(f"{missing} of its {order['n_events']} events could not be read")
-    return recorded(records, warnings)
+    made = recorded(records, warnings)
+    if missing > 0 and order["order_exists"]:
+        # What was judged by all of its events stands, as in the table of orders.
+        judged = Settled(order["order_exists"], order["evidence"] or "", order["order_number"])
+        made = made._replace(end=replace(made.end, settled=judged))
+    return made
 
 
 def _event(row: Row) -> Event:

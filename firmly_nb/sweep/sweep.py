@@ -41,7 +41,7 @@ from firmly_nb.sweep.plan import (
     kinds_of,
     recorded,
 )
-from firmly_nb.sweep.progress import bar_html, ended, of_planned
+from firmly_nb.sweep.progress import bar_html, ended, of_planned, words
 from firmly_nb.sweep.run import (
     KEPT_RECORDINGS,
     ORDER_NUMBER_TAG,
@@ -251,10 +251,9 @@ class Sweep:
 
     def __repr__(self) -> str:
         progress = self.progress
-        counts = ", ".join(f"{n:,} {outcome}" for outcome, n in progress.outcomes.items())
-        of = of_planned(progress)
+        of = f"{of_planned(progress)}: {words(progress)}"
         label = f" {self.name!r}" if self.name else ""
-        return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of}: {counts})"
+        return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of})"
 
     def _repr_html_(self) -> str:
         label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"

@@ -65,7 +65,11 @@ class Zlib:
                 continue
             size = PIECE_BYTES
             while size == PIECE_BYTES and not self._machine.eof:
-                out = self._inflate(data)
+                before = self._machine.copy()
+                try:
+                    out = bytes(self._machine.decompress(data, PIECE_BYTES))
+                except zlib.error:
+                    yield from self._until_the_damage(before, data)
                 data, size = self._machine.unconsumed_tail, len(out)
                 if out:
                     yield out
@@ -88,11 +92,16 @@ class Zlib:
                     self._passes = True
         self._machine = None if self._passes else zlib.decompressobj(bits)
 
-    def _inflate(self, data: bytes) -> bytes:
-        try:
-            return bytes(self._machine.decompress(data, PIECE_BYTES))
-        except zlib.error:
-            raise DecodingError(f"the {self._name} data of the response is damaged") from None
+    def _until_the_damage(self, machine: Any, data: bytes) -> Iterator[bytes]:
+        """Give out what is whole before the damage, however the bytes came; then raise."""
+        for at in range(len(data)):
+            try:
+                out = machine.decompress(data[at : at + 1])
+            except zlib.error:
+                break
+            if out:
+                yield out
+        raise DecodingError(f"the {self._name} data of the response is damaged")
 
     def close(self) -> bool:
         """Return whether the data came to its own end."""

@@ -319,6 +319,13 @@ def test_a_name_is_a_word_also_between_signs(text, masked):
     assert mask_personal_text(text, EXAMPLE, KEPT) == masked
 
 
+def test_an_order_number_with_a_name_in_it_stays():
+    """A journal has the number by which the merchant finds the order, or it has none."""
+    order = {"platform_order_number": "ADA-1001", "note": "ADA-1001"}
+    assert mask_personal(order, ("Ada",))["platform_order_number"] == "ADA-1001"
+    assert mask_personal(order, ("Ada",))["note"] == "***-1001"
+
+
 def test_an_id_that_is_an_e_mail_address_is_masked():
     values = personal_values({"email": "ada@example.test"})
     echoed = {"customer_id": "ada@example.test", "ada@example.test": "bounced"}

@@ -122,6 +122,15 @@ def test_orders_without_any_event_have_rows_with_nothing_in_them(study):
     assert "-" in repr(summary(EVENTS.empty(), empty, orders))
 
 
+def test_a_stage_without_a_time_has_no_share_of_the_time(study):
+    """Orders that were placed, and whose events were lost: 0 % would be a figure of nothing."""
+    _, stages, orders = study(n=10)
+    empty = stages.assign(duration_ms=np.nan, end_ms=np.nan)
+    table = latency_table(EVENTS.empty(), empty, orders).set_index("stage")
+    assert table.loc["order", ["n", "share_of_order"]].tolist() == [10, 1]
+    assert table["share_of_order"].drop("order").isna().all()
+
+
 outcomes = st.lists(st.sampled_from(["placed", "timeout", "cancelled", "error_event"]), max_size=40)
 
 

@@ -615,6 +615,49 @@ MORE_ROWS = {
     "a listed error with a blank behind it": (
         stream([("error", error("ErrorPaymentDeclined "))]), "error_event", "no", None,
         "ErrorPaymentDeclined", ""),
+    # Redirects that no library can read, and bodies of another charset.
+    **{f"a redirect to {place!r}": (
+        answer(head("302 Found", Location=place, Content_Length=0)), "http_error", "unknown", None,
+        "HTTP 302", "")
+       for place in ("javascript:go()", "http://[::1", "http://xn--a", "mailto:a@b.test", "?a=b")},
+    "an order number in a redirect that cannot be read": (
+        answer(head("308 There", **JSON, Location="http:x"), json.dumps({"order": NUMBER})),
+        "http_error", "yes", "T-1", "HTTP 308", ""),
+    "a refusal in Latin-1": (
+        answer(head("402 Pay", Content_Type="application/json; charset=ISO-8859-1"),
+               json.dumps({**DECLINED, "description": "refus\xe9"},
+                          ensure_ascii=False).encode("latin-1")),
+        "http_error", "no", None, "ErrorPaymentDeclined", ""),
+    "a confirmation in UTF-16": (
+        answer(head(Content_Type="application/json;charset=utf-16"),
+               json.dumps({"order": NUMBER}).encode("utf-16")),
+        "placed", "yes", "T-1", None, "application/json"),
+    "a confirmation in UTF-8 that is called Latin-1": (
+        answer(head(Content_Type="application/json;charset=latin1"),
+               json.dumps({"order": {**NUMBER, "note": "Zo\xeb"}}, ensure_ascii=False)),
+        "placed", "yes", "T-1", None, "application/json"),
+    # What comes after the success.
+    "placed, then a cancelled order under an unknown name": (
+        stream([*WHOLE, ("update", {"order": {**NUMBER, "cart_status": "cancelled"}})]), "placed",
+        "yes", "T-1", None, "'update' came after the order was placed, with cart 'cancelled'"),
+    "placed, then an unknown name that says no": (
+        stream([*WHOLE, ("order-cancelled", {})]), "placed", "yes", "T-1", None,
+        "'order-cancelled' came after the order was placed; the order counts as placed"),
+    "placed, then many names that say no": (
+        stream([*WHOLE, *((f"cancel-{n}", {}) for n in range(9))]), "placed", "yes", "T-1", None,
+        "further events that say otherwise came after the order was placed"),
+    "placed, then a listed error under an unknown name": (
+        stream([*WHOLE, ("note", DECLINED)]), "placed", "yes", "T-1", None,
+        "'note' came after the order was placed, with the error ErrorPaymentDeclined"),
+    "placed by its content, then an unknown name that says no": (
+        stream([("receipt", NUMBER), ("payment-failed", {})]), "placed", "yes", "T-1", None,
+        "'payment-failed' came after the order was placed"),
+    "placed, then an error event with another number": (
+        stream([*WHOLE, ("error", {**DECLINED, "platform_order_number": "T-2"})]), "placed", "yes",
+        "T-1", None, "2 orders may exist: T-1 and T-2. The first counts."),
+    "an order and a cart, and the cart has the number": (
+        stream([("order-placed", {"order": CART, "cart": NUMBER})]), "placed", "yes", "T-1", None,
+        ""),
     # Names that hold what is ours, or a megabyte.
     "the token as the name of a success": (
         stream([(f"a-{TOKEN}", NUMBER)]), "placed", "yes", "T-1", None, "'a-[redacted]'"),
@@ -781,6 +824,7 @@ async def test_to_order_again_is_advised_only_where_there_is_no_order(behave, ag
         (SSE[:-2] + CHUNKED + "-1\r\n", "Illegal chunk header: '-1"),
         (head(**TYPE, X_Long="x" * 200_000), "too long to be read."),
         (SSE[:-2] + CHUNKED + "1;" + "a" * 200_000, "too long to be read."),
+        (head("101 Now", Upgrade="h2c", Connection="Upgrade"), "switched to another protocol"),
     ],
 )
 async def test_what_is_no_http_is_told_without_names_of_python(content, said):

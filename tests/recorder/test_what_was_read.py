@@ -158,6 +158,39 @@ async def test_a_cart_after_one_that_was_not_read_is_shown_and_not_compared_acro
         rec.show_cart(2)
 
 
+# What comes after an order of 51.99 USD, and the total of the order.
+AFTERWARDS = {
+    "the next cart": (ORDER, [("creating-cart", {"cart": {**CART, "cart_id": "c2"}})], 5199),
+    "the same cart, as it was": (ORDER, [("shipping-updated", {"cart": CART})], 5199),
+    "the order again, with another total": (
+        ORDER, [("order-placed", {"order": {**ORDER, "total": usd(9999)}})], 5199),
+    "the order again, unread": (ORDER, [("order-placed", '{"order": {"cart')], 5199),
+    "the total of an order without one": (
+        {"platform_order_number": "T-1"}, [("receipt", {"order": ORDER})], 5199),
+    "another order's total": (
+        {"platform_order_number": "T-1"},
+        [("receipt", {"order": {**ORDER, "platform_order_number": "T-2"}})], None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", AFTERWARDS)
+async def test_no_later_cart_takes_the_place_of_the_order(kind):
+    order, later, total = AFTERWARDS[kind]
+
+    async def behave(wire):
+        await wire.stream(event("order-placed", {"order": order}), *(event(*one) for one in later))
+        await wire.finish()
+
+    rec = await run(behave)
+    assert (rec.order_number, rec.summary()["total_minor"]) == ("T-1", total)
+    assert rec.orders["total_minor"].isna().all() == (total is None)
+
+
+async def test_a_currency_is_shown_at_the_length_of_a_name():
+    behave = placed(json.dumps({"order": {**ORDER, "total": {**usd(5), "currency": "U" * 500}}}))
+    assert len(repr(await run(behave)).partition(" · ")[0]) < 250
+
+
 async def test_many_events_that_were_not_read_are_one_warning():
     async def behave(wire):
         await wire.stream(*[event("item-added", "{")] * 5)
@@ -491,6 +524,15 @@ async def test_damaged_data_ends_the_order_and_keeps_what_came_before():
     assert (rec.outcome, rec.order_exists, len(rec.events)) == ("transport_error", "unknown", 1)
     assert rec.error.error == "DecodingError"
     assert rec.error.description == "the gzip data of the response is damaged"
+
+
+@pytest.mark.parametrize("cuts", [1, 40, 10_000])
+async def test_what_damaged_data_holds_does_not_depend_on_how_it_came(cuts):
+    whole = gzip.compress(WHOLE)[:-8] + b"\0" * 8
+    pieces = [whole[at : at + cuts] for at in range(0, len(whole), cuts)]
+    rec = await run(encoded("gzip", *pieces))
+    assert (rec.outcome, rec.order_number, len(rec.events)) == ("placed", "T-1", 2)
+    assert rec.warnings[-1] == "the gzip data of the response is damaged"
 
 
 async def test_compressed_data_that_ends_too_early_says_so():

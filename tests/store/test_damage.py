@@ -219,6 +219,18 @@ def test_orders_without_their_events_are_there(folder, gone):
     assert len(found.stages) == len(fnb.load(FORMAT_1).stages)
 
 
+def test_what_was_judged_by_lost_events_stands(tmp_path):
+    """A table that says that an order exists, beside a recording that does not know, is no help."""
+    fnb.Recordings(several()).save(tmp_path)
+    for path in (tmp_path / "events").rglob("*.parquet"):
+        path.unlink()
+    found = fnb.load(tmp_path)
+    told = [(rec.order_exists, rec.evidence, rec.order_number) for rec in found]
+    columns = found.orders[["order_exists", "evidence", "order_number"]].astype(object)
+    assert told == [*columns.where(columns.notna(), None).itertuples(index=False, name=None)]
+    assert any(number for _, _, number in told)
+
+
 @pytest.mark.parametrize("place", [8, 100, 400, 1000, 2000, 3000])
 def test_a_flipped_byte_is_noticed(folder, place):
     """Pages carry checksums: a changed number would be a wrong number."""

@@ -289,6 +289,11 @@ def test_arguments_are_checked_before_anything_is_sent(lab, arguments, words):
     assert not list(lab.journal.glob("*/*.jsonl"))
 
 
+def test_a_sweep_is_shown_in_the_words_of_outcomes(lab):
+    sweep(lab, count=2, headers={"x-sim-fault": "bad-gateway"})
+    assert repr(lab.last_sweep).endswith("; finished; 2 of 2: 2 HTTP errors)")
+
+
 def test_a_sweep_is_neither_shown_nor_stored_with_a_secret_or_an_address(lab):
     sweep(lab, count=2, card=fnb.Card.test("mastercard"), run_id="quiet")
     texts = [repr(lab.last_sweep), repr(lab.last_sweep.plan), repr(lab.last_sweep.progress)]
