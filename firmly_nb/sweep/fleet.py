@@ -38,7 +38,7 @@ from firmly_nb.sweep.cluster import (
     HostLost,
     is_encrypted,
 )
-from firmly_nb.sweep.host import Opening, Slot, card_name, check_variant
+from firmly_nb.sweep.host import GATHERED_S, Opening, Slot, card_name, check_variant
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
 from firmly_nb.wire.stamps import monotonic_ns
@@ -567,6 +567,9 @@ class Fleet(Sender):
     async def _lend(self, link: Link) -> None:
         while True:
             await link.more.wait()
+            if self.pace.schedule.is_open:
+                # They are lent ahead of their time: several share a write and a call.
+                await asyncio.sleep(GATHERED_S)
             link.more.clear()
             slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
             if not slots:
@@ -598,51 +601,55 @@ class Fleet(Sender):
             if told is None:
                 raise Superseded
             link.seen_ns = monotonic_ns()
-            for serial, entry in told:
-                await self._hear(link, entry)
-                link.heard = serial
+            if told:
+                await self._hear(link, [entry for _, entry in told])
+                link.heard = told[-1][0]
 
     async def _measure(self, link: Link) -> None:
         while True:
             await asyncio.sleep(MEASURED_EVERY_S)
             await self._compare_clocks(link)
 
-    async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
-        number, kind = entry["number"], entry["kind"]
-        if link.leases.get(number, ("",))[0] != entry["lease"]:
-            return  # heard before, or given up
-        if kind == "begun":
-            # What an earlier part had begun is counted once it is found.
-            if number in self._lent_here and number not in self._begun:
-                self._begun.add(number)
-                self.on_start()
+    async def _hear(self, link: Link, told: Iterable[dict[str, Any]]) -> None:
+        """Take in what a host tells; it is on the disk here before whoever waits hears of it."""
+        fates: dict[int, Fate] = {}
+        for entry in told:
+            number, kind = entry["number"], entry["kind"]
+            if link.leases.get(number, ("",))[0] != entry["lease"]:
+                continue  # heard before, or given up
+            if kind == "begun":
+                # What an earlier part had begun is counted once it is found.
+                if number in self._lent_here and number not in self._begun:
+                    self._begun.add(number)
+                    self.on_start()
+                continue
+            fates[number] = {**entry}  # in one process it is still the host's
+            if kind == ENDED:
+                self._recorded.add(number)
+        if not fates:
             return
-        is_over = kind != UNKNOWN
-        if kind == ENDED:
-            lines = entry["records"]
-            records = [decode(line) for line in lines.splitlines()]
-            self._recorded.add(number)
-            entry = {"kind": kind, "records": records}
-            try:
-                await asyncio.to_thread(self._keep, records, lines)
-            except OSError as error:
-                # Its lease stays open: who resumes asks the host again.
-                why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
-                self.on_refusal(
-                    f"{why} be written: {error.strerror or error}. Free space, and resume"
-                )
-                is_over = False
-        if is_over:
+        ended = {number: fate for number, fate in fates.items() if fate["kind"] == ENDED}
+        unkept = await asyncio.to_thread(self._keep, ended) if ended else {}
+        for number, error in unkept.items():
+            # Its lease stays open: who resumes asks the host again.
+            why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
+            self.on_refusal(f"{why} be written: {error.strerror or error}. Free space, and resume")
+        over = {n: fate for n, fate in fates.items() if fate["kind"] != UNKNOWN and n not in unkept}
+        for number in over:
             self.intents.open.pop(number, None)
-            await self._log([{"kind": "fate", "slot": number, "fate": kind}])
-        link.settle(number, entry)
+        await self._log(
+            {"kind": "fate", "slot": number, "fate": fate["kind"]} for number, fate in over.items()
+        )
+        for number, fate in fates.items():
+            link.settle(number, fate)
         self._change()
-        if entry.get("unfit"):
-            if not link.unfit:  # each order has a file, and so a reason, of its own
-                link.unfit = True
-                self._note(f"{link.name} left orders to the others: {entry['why']}")
-            # It is opened again, which looks whether it can place orders.
-            raise HostLost(entry["why"])
+        for fate in fates.values():
+            if fate.get("unfit"):
+                if not link.unfit:  # each order has a file, and so a reason, of its own
+                    link.unfit = True
+                    self._note(f"{link.name} left orders to the others: {fate['why']}")
+                # It is opened again, which looks whether it can place orders.
+                raise HostLost(fate["why"])
 
     async def _log(self, entries: Iterable[Mapping[str, Any]]) -> bool:
         """Write into the log; if that fails, no order starts any more. Those lent are heard of."""
@@ -653,17 +660,27 @@ class Fleet(Sender):
             return False
         return True
 
-    def _keep(self, records: Sequence[Record], lines: bytes) -> None:
-        """Write an order's records into the journals here; a second time changes nothing."""
-        start = start_of(records)
+    def _keep(self, ended: Mapping[int, Fate]) -> dict[int, OSError]:
+        """Write orders' records into the journals here; a second time changes nothing.
+
+        They are decoded on the way. Those that cannot be written are returned, and why.
+        """
+        unkept = {}
         journal = self.desks[0].bench.journal
-        path = find_journal(journal, start.recording_id)
-        if path is None:
-            day = start.recording_id[:8]
-            folder = journal / f"{day[:4]}-{day[4:6]}-{day[6:]}"
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = folder / f"{start.recording_id}{SUFFIX}"
-        write_whole(path, lines)
+        for number, fate in ended.items():
+            lines = fate["records"]
+            records = fate["records"] = [decode(line) for line in lines.splitlines()]
+            name = start_of(records).recording_id
+            try:
+                path = find_journal(journal, name)
+                if path is None:
+                    folder = journal / f"{name[:4]}-{name[4:6]}-{name[6:8]}"
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    path = folder / f"{name}{SUFFIX}"
+                write_whole(path, lines)
+            except OSError as error:
+                unkept[number] = error
+        return unkept
 
     def _give_up(self, link: Link, why: str) -> None:
         """Tell that nothing is known of what a host was lent; what waits for it goes elsewhere."""
