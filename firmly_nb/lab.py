@@ -34,6 +34,7 @@ from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
+    Patience,
     close_at_exit,
     close_soon,
     follow,
@@ -457,7 +458,7 @@ class Lab(CartCalls):
             rec = lab.place(order, fnb.Card.test())
         """
         attempt = self.start(order, card, on_record=on_record, **options)
-        return attempt.wait(EventLines() if progress else None)
+        return attempt.wait(lines=EventLines() if progress else None)
 
     @_places(PlaceOptions)
     async def place_async(
@@ -471,7 +472,7 @@ class Lab(CartCalls):
     ) -> Recording:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
         attempt = self.start(order, card, on_record=on_record, **options)
-        return await attempt.wait_async(EventLines() if progress else None)
+        return await attempt.wait_async(lines=EventLines() if progress else None)
 
     @_places(PlaceOptions)
     def start(
@@ -564,7 +565,9 @@ class Lab(CartCalls):
         from firmly_nb.sweep.progress import bar
 
         check_loop(arguments.get("on"))
-        return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
+        return self.start_sweep(orders, card, **arguments).wait(
+            show=bar().show if progress else None
+        )
 
     @_places(SweepOptions)
     async def sweep_async(
@@ -579,7 +582,7 @@ class Lab(CartCalls):
         from firmly_nb.sweep.progress import bar
 
         started = self.start_sweep(orders, card, **arguments)
-        return await started.wait_async(bar().show if progress else None)
+        return await started.wait_async(show=bar().show if progress else None)
 
     @_places(SweepOptions)
     def start_sweep(
@@ -712,7 +715,7 @@ class Lab(CartCalls):
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
-                block.wait(show)
+                block.wait(show=show)
         return study.result()
 
     @_places(CompareOptions)
@@ -754,7 +757,7 @@ class Lab(CartCalls):
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
-                await block.wait_async(show)
+                await block.wait_async(show=show)
         return study.result()
 
     def _study(
@@ -1381,13 +1384,23 @@ class Attempt:
         """Call something once it has ended, on the background thread; it must not block."""
         self._work.add_done_callback(lambda _: call(self))
 
-    def wait(self, lines: EventLines | None = None) -> Recording:
-        """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
-        return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+    def wait(self, timeout_s: float | None = None, *, lines: EventLines | None = None) -> Recording:
+        """Wait in this thread, showing records as they come; Ctrl-C cancels the order.
 
-    async def wait_async(self, lines: EventLines | None = None) -> Recording:
+        Raises
+        ------
+        TimeoutError
+            If it has not ended after ``timeout_s``; it goes on.
+        """
+        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
+        return follow(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
+
+    async def wait_async(
+        self, timeout_s: float | None = None, *, lines: EventLines | None = None
+    ) -> Recording:
         """Wait on the running loop, showing records as they come; cancelling the task cancels."""
-        return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
+        return await follow_async(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
 
     def _show(self, lines: EventLines | None) -> None:
         while not self._to_show.empty():

@@ -570,8 +570,6 @@ def _fits(value: Any, declared: str) -> bool:
     if value is None:
         return "None" in declared or declared == "Any"
     outer, inner = _parts(declared)
-    if outer == "int" and type(value) is int:
-        return value in _INT64
     if outer in {"Any", "Literal", *_WORDS}:
         return outer == "Any" or value in (_WORDS.get(outer) or _literals(inner))
     if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):

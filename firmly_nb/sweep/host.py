@@ -500,9 +500,7 @@ class Station:
         for lease in (self.slots[number].lease_id, *self._also.get(number, ())):
             self._tell(kind, number, lease, soon=soon, **about)
 
-    def _tell(
-        self, kind: str, number: int, lease: str, *, soon: bool = True, **about: Any
-    ) -> None:
+    def _tell(self, kind: str, number: int, lease: str, *, soon: bool = True, **about: Any) -> None:
         self._serial += 1
         entry = {"kind": kind, "number": number, "lease": lease, **about}
         self._news.append((self._serial, entry))
