@@ -148,7 +148,7 @@ def submit(function: Callable[..., Coroutine[Any, Any, Result]], *args: Any) -> 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long somebody waits for something, and how its name and its end are written."""
+    """Time that somebody waits for something, and the words of its end."""
 
     timeout_s: float | None = None  # None: as long as it takes
     what: str = "It"
@@ -156,7 +156,7 @@ class Patience:
     since: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        """Refuse what is no time."""
+        """Refuse a time that is not a number."""
         if self.timeout_s is not None and not isinstance(self.timeout_s, (int, float)):
             raise wrong_type("timeout_s", "a number of seconds", self.timeout_s, "timeout_s=60")
 
