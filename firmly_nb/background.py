@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import os
 import threading
 import time
@@ -15,10 +16,11 @@ from collections.abc import Callable, Coroutine  # noqa: TC003 - annotates a mod
 from concurrent.futures import Future
 from concurrent.futures import wait as _wait_for
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firmly_nb.display.messages import coded_error
+from firmly_nb.display.messages import coded_error, wrong_type
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -202,12 +204,49 @@ def check_thread() -> None:
         )
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Time that somebody waits for something, and the words of its end."""
+
+    timeout_s: float | None = None  # None: as long as it takes
+    what: str = "It"
+    end: str = "cancel()"
+    since: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Refuse a time that is not a number."""
+        if self.timeout_s is not None and not isinstance(self.timeout_s, (int, float)):
+            raise wrong_type("timeout_s", "a number of seconds", self.timeout_s, "timeout_s=60")
+
+    def left_s(self) -> float:
+        """Return for how long to wait from now on."""
+        if self.timeout_s is None:
+            return math.inf
+        return max(self.since + self.timeout_s - time.monotonic(), 0.0)
+
+    def check(self) -> None:
+        """Raise once it is over; what was waited for goes on.
+
+        Raises
+        ------
+        TimeoutError
+            If it is over.
+        """
+        if not self.left_s():
+            text = f"{self.what} is still running after {self.timeout_s:g} s. Wait longer, or stop"
+            raise coded_error(TimeoutError, "FNB706", f"{text} it with {self.end}.")
+
+
+FOREVER = Patience()
+
+
 def follow(
     work: Running[Result],
     show: Callable[[], object] | None = None,
     stop: Callable[[], object] | None = None,
     *,
     every_s: float = SHOW_EVERY_S,
+    patience: Patience = FOREVER,
 ) -> Result:
     """Wait in this thread for what runs on the loop, and return its result.
 
@@ -222,13 +261,16 @@ def follow(
         background thread would not arrive in a notebook, so whoever waits does it.
     stop
         Ends the work early; by default it is cancelled.
+    patience
+        How long to wait. Then it raises, and the work goes on.
     """
     work.check_process()
     show = show or _nothing
     try:
         work.begin()
-        while not _wait_for({work}, every_s).done:
+        while not _wait_for({work}, min(every_s, patience.left_s())).done:
             show()
+            patience.check()
     except KeyboardInterrupt:
         (stop or work.cancel)()
         late = time.monotonic() + END_TIMEOUT_S
@@ -246,6 +288,7 @@ async def follow_async(
     stop: Callable[[], object] | None = None,
     *,
     every_s: float = SHOW_EVERY_S,
+    patience: Patience = FOREVER,
 ) -> Result:
     """Wait on the running loop, which goes on meanwhile; cancelling the task is its Ctrl-C.
 
@@ -258,8 +301,9 @@ async def follow_async(
     show = show or _nothing
     future = asyncio.wrap_future(work)
     try:
-        while not (await asyncio.wait({future}, timeout=every_s))[0]:
+        while not (await asyncio.wait({future}, timeout=min(every_s, patience.left_s())))[0]:
             show()
+            patience.check()
     except asyncio.CancelledError:
         (stop or work.cancel)()
         # A cancel scope of the caller would cancel this waiting as well, again and again.

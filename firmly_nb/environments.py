@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -202,6 +203,7 @@ def check_host(url: str) -> None:
         raise coded_error(GuardError, "FNB006", text)
 
 
+@lru_cache(maxsize=256)
 def _scheme_and_host(url: str) -> tuple[str, str]:
     """Take a URL apart; only one that every program reads in the same way is taken."""
     try:

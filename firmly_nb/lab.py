@@ -34,6 +34,7 @@ from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Item, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import (
+    Patience,
     Running,
     check_thread,
     close_at_exit,
@@ -460,7 +461,7 @@ class Lab(CartCalls):
             rec = lab.place(order, fnb.Card.test())
         """
         attempt = self._attempt(order, card, on_record, options)
-        return attempt.wait(EventLines() if progress else None)
+        return attempt.wait(lines=EventLines() if progress else None)
 
     @_places(PlaceOptions)
     async def place_async(
@@ -474,7 +475,7 @@ class Lab(CartCalls):
     ) -> Recording:
         """Place an order and record it; see :meth:`place`. Cancelling the task cancels it."""
         attempt = self._attempt(order, card, on_record, options)
-        return await attempt.wait_async(EventLines() if progress else None)
+        return await attempt.wait_async(lines=EventLines() if progress else None)
 
     @_places(PlaceOptions)
     def start(
@@ -583,7 +584,9 @@ class Lab(CartCalls):
         from firmly_nb.sweep.progress import bar
 
         check_loop(arguments.get("on"))
-        return self.start_sweep(orders, card, **arguments).wait(bar().show if progress else None)
+        return self.start_sweep(orders, card, **arguments).wait(
+            show=bar().show if progress else None
+        )
 
     @_places(SweepOptions)
     async def sweep_async(
@@ -598,7 +601,7 @@ class Lab(CartCalls):
         from firmly_nb.sweep.progress import bar
 
         started = self.start_sweep(orders, card, **arguments)
-        return await started.wait_async(bar().show if progress else None)
+        return await started.wait_async(show=bar().show if progress else None)
 
     @_places(SweepOptions)
     def start_sweep(
@@ -731,7 +734,7 @@ class Lab(CartCalls):
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
-                block.wait(show)
+                block.wait(show=show)
         return study.result()
 
     @_places(CompareOptions)
@@ -773,7 +776,7 @@ class Lab(CartCalls):
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
-                await block.wait_async(show)
+                await block.wait_async(show=show)
         return study.result()
 
     def _study(
@@ -1412,11 +1415,18 @@ class Attempt:
         """Call something once it has ended, on the background thread; it must not block."""
         self._work.add_done_callback(lambda _: call(self))
 
-    def wait(self, lines: EventLines | None = None) -> Recording:
-        """Wait in this thread, showing records as they come; Ctrl-C cancels the order."""
+    def wait(self, timeout_s: float | None = None, *, lines: EventLines | None = None) -> Recording:
+        """Wait in this thread, showing records as they come; Ctrl-C cancels the order.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not ended after ``timeout_s``; it goes on.
+        """
+        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
         try:
             self._take_over()
-            return follow(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+            return follow(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
         except KeyboardInterrupt as error:
             if not self._work.is_begun:
                 self._work.cancel()
@@ -1433,10 +1443,13 @@ class Attempt:
         said = answer_of(rec, "lab.settle(lab.last)")
         return f"{said} lab.last has what was recorded."
 
-    async def wait_async(self, lines: EventLines | None = None) -> Recording:
+    async def wait_async(
+        self, timeout_s: float | None = None, *, lines: EventLines | None = None
+    ) -> Recording:
         """Wait on the running loop, showing records as they come; cancelling the task cancels."""
         self._take_over()
-        return await follow_async(self._work, partial(self._show, lines), every_s=SHOW_EVERY_S)
+        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
+        return await follow_async(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
 
     def _show(self, lines: EventLines | None) -> None:
         while not self._to_show.empty():

@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_a_recording_that_says_so(lab, ctrl_c, isolated):
 
     attempt = lab.start(ORDER, headers={"x-sim-fault": "stall"}, isolated=isolated)
     with pytest.raises(KeyboardInterrupt):
-        attempt.wait(Lines())
+        attempt.wait(lines=Lines())
     assert lab.last.outcome == "cancelled"
     assert not lab.last.cut_off
     assert lab.last.events["event"].astype("str").tolist() == STREAMED[:2]

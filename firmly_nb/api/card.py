@@ -7,6 +7,7 @@ and ``kid``, plaintext the five documented keys, all strings.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -94,13 +95,10 @@ def checked_recipient(key: PublicKey) -> Any:
     FirmlyError
         If nothing can be encrypted with the key, or what is could be read by others.
     """
-    from jwcrypto import jwe, jwk
     from jwcrypto.common import JWException
 
     try:
-        recipient = jwk.JWK(**key.jwk)
-        bits = getattr(recipient.get_op_key("encrypt"), "key_size", 0)
-        jwe.JWE(b"", _protected(key.kid)).add_recipient(recipient)
+        recipient, bits = _tried(key.kid, **key.jwk)
     except (JWException, ValueError, TypeError):
         text = "the payment key cannot be used: its numbers make no RSA key"
         raise FirmlyError("UnusableKey", text) from None
@@ -109,6 +107,16 @@ def checked_recipient(key: PublicKey) -> Any:
             "UnusableKey", f"the payment key has {bits} bits, but needs at least {MIN_BITS}"
         )
     return recipient
+
+
+@lru_cache(maxsize=16)
+def _tried(kid: str, **numbers: str) -> tuple[Any, int]:
+    """Return a key that encrypts, and its bits; once a key, as it takes longer than a card."""
+    from jwcrypto import jwe, jwk
+
+    recipient = jwk.JWK(**numbers)
+    jwe.JWE(b"", _protected(kid)).add_recipient(recipient)
+    return recipient, getattr(recipient.get_op_key("encrypt"), "key_size", 0)
 
 
 def _protected(kid: str) -> str:

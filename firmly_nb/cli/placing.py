@@ -477,7 +477,7 @@ def _follow(started: Sweep, *, quiet: bool) -> int:
         # Said at the beginning: whoever is killed cannot say it at the end.
         print(f"run {started.run_id}", file=sys.stderr, flush=True)
     try:
-        recs = started.wait(None if quiet else bar().show)
+        recs = started.wait(show=None if quiet else bar().show)
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     # Of an order that another machine may have sent nobody knows whether it exists.

@@ -1126,9 +1126,9 @@ FNB705 Message of the page not readable
 The page sent something that the form cannot read.
 Reload the page and show the form again.
 
-FNB706 Order not done in time
-The order was still running when the time to wait was over.
-Wait longer, or stop it with cancel().
+FNB706 Not done in time
+The order or sweep was still running when the time to wait was over. It goes on.
+Wait longer, or stop it: an order with cancel(), a sweep with stop().
 
 FNB707 Sweep cannot start
 A field of the panel is not valid.

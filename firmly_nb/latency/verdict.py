@@ -500,33 +500,29 @@ def _open(found: Found) -> str:
 
 
 def _open_parts(found: Found) -> str:
-    """Say which questions are open, and between which ends."""
+    """Say which questions are open, and between which ends: those that the table shows."""
     typical, tail, placed = found.decisions
     said = []
     if typical.says == UNDECIDED:
         one = found.typical
         said.append(
-            f"typical {_between(one.inside_low, one.inside_high)}"
-            if math.isfinite(one.inside_high)
-            else "typical unknown"
+            "typical unknown"
+            if math.isnan(one.estimate)
+            else f"typical {interval(one.low, one.high, '')} times as long"
         )
     if tail.says == UNDECIDED:
         if math.isnan(found.tail.estimate):
             said.append(f"tail unknown (A needs {NEEDED_FOR_TAIL} orders)")
         else:
-            said.append(f"tail {points(found.tail.inside_low, found.tail.inside_high)} points")
+            said.append(f"tail {points(found.tail.low, found.tail.high)} points")
     if placed.says == UNDECIDED:
         one_ = found.success
         said.append(
-            f"placed {points(one_.inside_low, one_.inside_high)} points"
-            if math.isfinite(one_.inside_low)
+            f"placed {points(one_.low, one_.high)} points"
+            if math.isfinite(one_.low)
             else "placed unknown"
         )
     return listed(said)
-
-
-def _between(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)} times as long"
 
 
 def _not_attributable(found: Found) -> str:

@@ -382,7 +382,9 @@ async def record(
     give_way
         Awaited now and then while very many events are worked on.
     """
-    await _until(job.planned_ns, early_ns=WRITE_AHEAD_NS)
+    if job.planned_ns is not None:
+        # To write its start down a millisecond sooner or later does not matter.
+        await asyncio.sleep(max(job.planned_ns - WRITE_AHEAD_NS - monotonic_ns(), 0) / 1e9)
     run = _Run(job, client, emit, give_way)
     try:
         await run.follow()
@@ -407,13 +409,13 @@ async def record(
     return run.finish()
 
 
-async def _until(planned_ns: int | None, early_ns: int = 0) -> None:
+async def _until(planned_ns: int | None) -> None:
     """Wait for a planned moment; the clock is the same one in every process.
 
     An event loop sleeps in whole milliseconds and wakes up after the time. So the last of them is
     spent awake, giving way to whatever else there is to do.
     """
-    while planned_ns is not None and (rest_ns := planned_ns - early_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
+    while planned_ns is not None and (rest_ns := planned_ns - monotonic_ns()) > 0:  # noqa: ASYNC110 - waits for a time
         await asyncio.sleep(max(rest_ns - AWAKE_NS, 0) / 1e9)
 
 

@@ -667,6 +667,7 @@ def checked_fields(kind: type, values: Any) -> dict[str, Any]:
     for name, plain, declared in _fields(kind):
         if name in values:
             value = values[name]
+            # By far the most values are told by their type alone.
             if type(value) not in plain and not _fits(value, declared):
                 raise TypeError(f"{name} is not {declared}")
             known[name] = value
@@ -676,19 +677,29 @@ def checked_fields(kind: type, values: Any) -> dict[str, Any]:
 @cache
 def _fields(kind: type) -> list[tuple[str, frozenset[type], str]]:
     """Return name, types of which any value fits, and declared type of each field."""
+    nothing = type(None)
     any_fits: dict[str, set[type]] = {
         "str": {str},
         "bool": {bool},
         "float": {float},
+        "Any": {dict, list, str, int, float, bool, nothing},
     }
     found = []
     for item in fields(kind):
         if item.name.startswith("_"):
             continue  # never written
         declared = str(item.type)
-        plain = any_fits.get(declared.removesuffix(" | None").partition("[")[0], set())
-        found.append((item.name, frozenset(plain), declared))
+        plain = any_fits.get(_parts(declared)[0], set())
+        optional = {nothing} if "None" in declared else set()
+        found.append((item.name, frozenset(plain | optional), declared))
     return found
+
+
+@cache
+def _parts(declared: str) -> tuple[str, str]:
+    """Return a declared type without what is in its brackets, and that."""
+    outer, _, inner = declared.removesuffix(" | None").partition("[")
+    return outer, inner
 
 
 @cache
@@ -715,7 +726,7 @@ def _fits(value: Any, declared: str) -> bool:
     """Return whether a value of JSON has a field's type; lists and dicts with all their values."""
     if value is None:
         return "None" in declared or declared == "Any"
-    outer, _, inner = declared.removesuffix(" | None").partition("[")
+    outer, inner = _parts(declared)
     if outer in {"Any", "Literal", *_WORDS}:
         return outer == "Any" or value in (_WORDS.get(outer) or _literals(inner))
     if not isinstance(value, _PLAIN_TYPES[outer]) or (isinstance(value, bool) and outer != "bool"):

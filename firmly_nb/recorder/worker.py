@@ -18,6 +18,7 @@ import signal
 import ssl
 import sys
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,14 +52,25 @@ if TYPE_CHECKING:
 
 
 MAX_IDLE = 64
+# A connection that was used so lately needs no request before an order that is planned; one that
+# the other side is about to close shows it in the time until then.
+USED_NS, SHOWN_NS = 400_000_000, 300_000_000
+
+
+@dataclass(slots=True)
+class Lane:
+    """Client with a connection of its own, and when an order last went over it."""
+
+    client: FirmlyClient
+    transport: StampingTransport
+    used_ns: int = 0
 
 
 class Lanes:
     """Connections for orders to one environment: one order, one connection.
 
-    A *lane* is a client with a connection of its own, so that orders in flight at the same time do
-    not wait for each other. A warm order takes a lane whose connection is open, a cold one opens
-    its own and so measures the connection too.
+    Orders in flight at the same time do not wait for each other. A warm order takes a lane whose
+    connection is open, a cold one opens its own and so measures the connection too.
     """
 
     def __init__(
@@ -73,39 +85,49 @@ class Lanes:
         # Loading the certificates takes longer than the connection: once is enough.
         self.ssl_context = ssl_context or trust.context()
         self.way = Way(trust, proxy_of, to_simulator)
-        self.idle: list[FirmlyClient] = []
+        self.idle: list[Lane] = []
+        self.stay_open = True  # as far as was seen
 
     @asynccontextmanager
     async def take(
-        self, *, warm: bool, within_s: float | None = None
+        self, *, warm: bool, within_s: float | None = None, planned_ns: int | None = None
     ) -> AsyncIterator[FirmlyClient]:
         """Hand out a lane for one order; a warm one has just been used for another request."""
         lane = self.idle.pop() if warm and self.idle else self._new()
         whole = False
         try:
-            if warm:
+            if warm and not self._is_warm(lane, planned_ns):
                 # Public, without a token, and small. Should it fail, the order itself will tell.
                 with suppress(FirmlyError, TimeoutError):
                     async with asyncio.timeout(within_s):
-                        await lane.payment_key()
-            yield lane
+                        await lane.client.payment_key()
+            yield lane.client
             whole = True
         finally:
             # After a cancelled order nobody knows in which state its connection was left.
             if warm and whole and len(self.idle) < MAX_IDLE:
+                lane.used_ns = monotonic_ns()
                 self.idle.append(lane)
             else:
-                await lane.http.aclose()
+                await lane.client.http.aclose()
 
     async def aclose(self) -> None:
         """Close every connection that is not in use."""
         while self.idle:
-            await self.idle.pop().http.aclose()
+            await self.idle.pop().client.http.aclose()
 
-    def _new(self) -> FirmlyClient:
+    def _is_warm(self, lane: Lane, planned_ns: int | None) -> bool:
+        """Return whether a lane's last order warmed it for the next one."""
+        now_ns = monotonic_ns()
+        is_seen = planned_ns is not None and planned_ns - now_ns > SHOWN_NS
+        is_young = now_ns - lane.used_ns < USED_NS
+        return is_seen and is_young and self.stay_open and lane.transport.has_connection()
+
+    def _new(self) -> Lane:
         transport = StampingTransport(ssl_context=self.ssl_context)
         http = httpx.AsyncClient(transport=transport, trust_env=False)
-        return FirmlyClient(http, self.card_url, self.card_url, self.way)
+        client = FirmlyClient(http, self.card_url, self.card_url, self.way)
+        return Lane(client, transport)
 
 
 async def record_over(
@@ -115,8 +137,12 @@ async def record_over(
     log = RecordLog(journal)
     warm = job.start.connection == "warm"
     try:
-        async with lanes.take(warm=warm, within_s=job.left_s()) as lane:
-            await record(job, lane, lambda item: emit(log.write(item)), **how)
+        taken = lanes.take(warm=warm, within_s=job.left_s(), planned_ns=job.planned_ns)
+        async with taken as lane:
+            last = await record(job, lane, lambda item: emit(log.write(item)), **how)
+        if warm and isinstance(last, End) and last.connection == "cold":
+            # Somebody closes what an order was sent over: from now on each is asked before.
+            lanes.stay_open = False
     finally:
         journal.close()
 

@@ -38,7 +38,7 @@ from firmly_nb.sweep.cluster import (
     HostLost,
     is_encrypted,
 )
-from firmly_nb.sweep.host import Opening, Slot, card_name, check_variant
+from firmly_nb.sweep.host import GATHERED_S, Opening, Slot, card_name, check_variant
 from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
 from firmly_nb.wire.stamps import monotonic_ns
@@ -161,6 +161,8 @@ class Link:
     wall_differs: bool = False  # its wall clock, by more than a second
     unfit: bool = False  # it could not place an order, for a reason of its own
     seen_ns: int = field(default_factory=monotonic_ns)
+    lent_until_ns: int = 0  # the last end of a lease, on the clock here
+    is_given_up: bool = False  # since it cannot be asked, and until it is opened again
     heard: int = 0  # news up to there
     n_lent: int = 0  # orders so far
     queue: dict[int, Slot] = field(default_factory=dict)  # not lent yet
@@ -447,7 +449,7 @@ class Fleet(Sender):
             raise HostLost(answer["failed"])
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
-        link.up, link.why, link.seen_ns = True, "", monotonic_ns()
+        link.up, link.why, link.seen_ns, link.is_given_up = True, "", monotonic_ns(), False
         if link.share and self._watching:
             self.on_hosts([link.row()])
         self._change()
@@ -511,8 +513,35 @@ class Fleet(Sender):
             for link in [link for link in self.links.values() if link.joined and not link.share]:
                 if link.up:
                     await self._let_in(link)
-                elif link.why and link.name in found:
+                elif link.why and link.name in found and not link.is_given_up:
                     self._note(f"{link.name} joined and places nothing: {link.why}")
+            await self._share_out()
+
+    async def _share_out(self) -> None:
+        """Let the others have the share of hosts that are gone; one that comes back joins anew.
+
+        Nothing that such a host was lent can be in flight by then.
+        """
+        others = [link for link in self.links.values() if link.takes_orders]
+        longest_ns = round(self.options.timeout_s * 1e9)
+        gone = [
+            link
+            for link in self.links.values()
+            if link.share and link.is_given_up and monotonic_ns() > link.lent_until_ns + longest_ns
+        ]
+        if not gone or not others:
+            return
+        for link in gone:
+            link.share, link.joined = 0, True
+            self._note(f"{link.name} is gone, and the others have its room")
+        room = self.pace.schedule.concurrency - sum(link.share for link in self.links.values())
+        for at, link in enumerate(others):
+            more = room // len(others) + (at < room % len(others))
+            with suppress(HostLost):
+                if more and await self._resize(link, link.share + more):
+                    link.share += more
+        self.on_hosts([one.row() for one in (*gone, *others)])
+        self._change()
 
     async def _let_in(self, link: Link) -> None:
         """Lend orders to a host that has joined, once the others have made room for it."""
@@ -567,6 +596,9 @@ class Fleet(Sender):
     async def _lend(self, link: Link) -> None:
         while True:
             await link.more.wait()
+            if self.pace.schedule.is_open:
+                # They are lent ahead of their time: several share a write and a call.
+                await asyncio.sleep(GATHERED_S)
             link.more.clear()
             slots, link.queue = [replace(s, epoch=link.epoch) for s in link.queue.values()], {}
             if not slots:
@@ -598,51 +630,57 @@ class Fleet(Sender):
             if told is None:
                 raise Superseded
             link.seen_ns = monotonic_ns()
-            for serial, entry in told:
-                await self._hear(link, entry)
-                link.heard = serial
+            if told:
+                await self._hear(link, [entry for _, entry in told])
+                link.heard = told[-1][0]
 
     async def _measure(self, link: Link) -> None:
         while True:
             await asyncio.sleep(MEASURED_EVERY_S)
             await self._compare_clocks(link)
 
-    async def _hear(self, link: Link, entry: dict[str, Any]) -> None:
-        number, kind = entry["number"], entry["kind"]
-        if link.leases.get(number, ("",))[0] != entry["lease"]:
-            return  # heard before, or given up
-        if kind == "begun":
-            # What an earlier part had begun is counted once it is found.
-            if number in self._lent_here and number not in self._begun:
-                self._begun.add(number)
-                self.on_start()
+    async def _hear(self, link: Link, told: Iterable[dict[str, Any]]) -> None:
+        """Take in what a host tells; it is on the disk here before whoever waits hears of it."""
+        fates = self._fates(link, told)
+        if not fates:
             return
-        is_over = kind != UNKNOWN
-        if kind == ENDED:
-            lines = entry["records"]
-            records = [decode(line) for line in lines.splitlines()]
-            self._recorded.add(number)
-            entry = {"kind": kind, "records": records}
-            try:
-                await asyncio.to_thread(self._keep, records, lines)
-            except OSError as error:
-                # Its lease stays open: who resumes asks the host again.
-                why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
-                self.on_refusal(
-                    f"{why} be written: {error.strerror or error}. Free space, and resume"
-                )
-                is_over = False
-        if is_over:
+        ended = {number: fate for number, fate in fates.items() if fate["kind"] == ENDED}
+        self._recorded |= ended.keys()
+        unkept = await asyncio.to_thread(self._keep, ended) if ended else {}
+        for number, error in unkept.items():
+            # Its lease stays open: who resumes asks the host again.
+            why = f"order {number} is on {link.name} only: {self.desks[0].bench.journal} cannot"
+            self.on_refusal(f"{why} be written: {error.strerror or error}. Free space, and resume")
+        over = {n: fate for n, fate in fates.items() if fate["kind"] != UNKNOWN and n not in unkept}
+        for number in over:
             self.intents.open.pop(number, None)
-            await self._log([{"kind": "fate", "slot": number, "fate": kind}])
-        link.settle(number, entry)
+        await self._log(
+            {"kind": "fate", "slot": number, "fate": fate["kind"]} for number, fate in over.items()
+        )
+        for number, fate in fates.items():
+            link.settle(number, fate)
         self._change()
-        if entry.get("unfit"):
+        if unfit := [fate["why"] for fate in fates.values() if fate.get("unfit")]:
             if not link.unfit:  # each order has a file, and so a reason, of its own
                 link.unfit = True
-                self._note(f"{link.name} left orders to the others: {entry['why']}")
+                self._note(f"{link.name} left orders to the others: {unfit[0]}")
             # It is opened again, which looks whether it can place orders.
-            raise HostLost(entry["why"])
+            raise HostLost(unfit[0])
+
+    def _fates(self, link: Link, told: Iterable[dict[str, Any]]) -> dict[int, Fate]:
+        """Return what became of orders, and count those that were begun."""
+        fates: dict[int, Fate] = {}
+        for entry in told:
+            number = entry["number"]
+            if link.leases.get(number, ("",))[0] != entry["lease"]:
+                continue  # heard before, or given up
+            if entry["kind"] != "begun":
+                fates[number] = {**entry}  # in one process it is still the host's
+            elif number in self._lent_here and number not in self._begun:
+                # What an earlier part had begun is counted once it is found.
+                self._begun.add(number)
+                self.on_start()
+        return fates
 
     async def _log(self, entries: Iterable[Mapping[str, Any]]) -> bool:
         """Write into the log; if that fails, no order starts any more. Those lent are heard of."""
@@ -653,21 +691,32 @@ class Fleet(Sender):
             return False
         return True
 
-    def _keep(self, records: Sequence[Record], lines: bytes) -> None:
-        """Write an order's records into the journals here; a second time changes nothing."""
-        start = start_of(records)
+    def _keep(self, ended: Mapping[int, Fate]) -> dict[int, OSError]:
+        """Write orders' records into the journals here; a second time changes nothing.
+
+        They are decoded on the way. Those that cannot be written are returned, and why.
+        """
+        unkept = {}
         journal = self.desks[0].bench.journal
-        path = find_journal(journal, start.recording_id)
-        if path is None:
-            day = start.recording_id[:8]
-            folder = journal / f"{day[:4]}-{day[4:6]}-{day[6:]}"
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = folder / f"{start.recording_id}{SUFFIX}"
-        write_whole(path, lines)
+        for number, fate in ended.items():
+            lines = fate["records"]
+            records = fate["records"] = [decode(line) for line in lines.splitlines()]
+            name = start_of(records).recording_id
+            try:
+                path = find_journal(journal, name)
+                if path is None:
+                    folder = journal / f"{name[:4]}-{name[4:6]}-{name[6:8]}"
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    path = folder / f"{name}{SUFFIX}"
+                write_whole(path, lines)
+            except OSError as error:
+                unkept[number] = error
+        return unkept
 
     def _give_up(self, link: Link, why: str) -> None:
         """Tell that nothing is known of what a host was lent; what waits for it goes elsewhere."""
         queued, link.queue = link.queue, {}
+        link.is_given_up = True
         for number in list(link.outstanding):
             kind = NOT_SENT if number in queued else UNKNOWN
             link.settle(number, {"kind": kind, "why": why})
@@ -778,6 +827,7 @@ class Fleet(Sender):
         now_ns = monotonic_ns()
         planned_ns = None if offset_ns is None else self.pace.planned_ns(offset_ns)
         until_ns = max(planned_ns or now_ns, now_ns) + round(LEASE_S * 1e9)
+        link.lent_until_ns = max(link.lent_until_ns, until_ns)
         options = self._options_of(planned)
         if set_aside:
             tags = {**options.tags, SET_ASIDE_TAG: noted_amount(*set_aside)}

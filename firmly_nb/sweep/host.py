@@ -36,6 +36,7 @@ from firmly_nb.disk import raise_number, read_number, write_whole
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import Environment, find_app_id
+from firmly_nb.outcomes import PLACED
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 from firmly_nb.recorder.journal import (
     BOOTED,
@@ -44,11 +45,12 @@ from firmly_nb.recorder.journal import (
     SUFFIX,
     JournalError,
     default_directory,
+    find_journal,
     read_journal,
 )
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Job, Lease
-from firmly_nb.recorder.records import Record, Start, decode, encode, masked, start_of
+from firmly_nb.recorder.records import End, Record, Start, decode, encode, masked, start_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sweep.budget import Budget, Ledger
 from firmly_nb.sweep.pace import Pace, Schedule
@@ -67,6 +69,8 @@ FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 CALIBRATION_EVENTS = 40
 ROOM_BYTES = 64 * 1024
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
+# So long news that nobody waits for waits for more: a call of Dask costs as much as an order.
+GATHERED_S = 0.25
 BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of the machine
 # Where there is no such file, as on macOS: a process outlives no start of its machine.
 PROCESS = secrets.token_hex(8)
@@ -284,7 +288,9 @@ class Station:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._news: deque[tuple[int, dict[str, Any]]] = deque()
         self._serial = 0
+        self._told = 0  # of the news, as far as it was asked for
         self._has_news = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
         self._watching = asyncio.create_task(self._leave_when_forgotten())
 
     async def take_over(
@@ -361,11 +367,11 @@ class Station:
         """Return what there is to tell after what was heard."""
         while self._news and self._news[0][0] <= heard:
             self._news.popleft()
-        if not self._news:
-            self._has_news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._has_news.wait()
+        if heard < self._told:
+            self._has_news.set()  # what was told did not arrive
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._has_news.wait()
         size = 0
         found: list[tuple[int, dict[str, Any]]] = []
         for serial, entry in list(self._news)[:MOST_NEWS]:
@@ -373,6 +379,9 @@ class Station:
             if found and size > MOST_NEWS_BYTES:
                 break
             found.append((serial, entry))
+        self._told = found[-1][0] if found else heard
+        if len(found) == len(self._news):
+            self._has_news.clear()
         return found
 
     async def take_back(self, numbers: Sequence[int] | None, close: bool) -> None:
@@ -455,16 +464,30 @@ class Station:
         """Note that an order's start is on the disk."""
         self.begun.add(number)
         self.ever_begun.add(number)
-        self._tell_all("begun", number)
+        self._tell_all("begun", number, soon=False)
 
     def has_ended(self, number: int, records: Sequence[Record]) -> None:
-        """Tell of an order that ended."""
-        start = start_of(records)
-        if not self.bench.keep_personal:
-            records = [masked(record, start) for record in records]
-        self._tell_all("recorded", number, records=b"\n".join(map(encode, records)) + b"\n")
+        """Tell of an order that ended; what went wrong is told at once."""
+        end = records[-1]
+        is_placed = isinstance(end, End) and end.outcome == PLACED
+        # In a closed loop the next order waits for the end of this one.
+        waits = self.opening.schedule.is_open and is_placed
+        self._tell_all("recorded", number, soon=not waits, records=self._lines_of(records))
         self.slots.pop(number, None)
         self._also.pop(number, None)
+
+    def _lines_of(self, records: Sequence[Record]) -> bytes:
+        """Return an order's records as its journal has them, which is masked already."""
+        start = start_of(records)
+        path = find_journal(self.folder, start.recording_id)
+        with suppress(OSError):
+            lines = path.read_bytes() if path else b""
+            if lines.endswith(b"\n") and lines.count(b"\n") == len(records):
+                return lines
+        # Not all of it could be written there.
+        if not self.bench.keep_personal:
+            records = [masked(record, start) for record in records]
+        return b"\n".join(map(encode, records)) + b"\n"
 
     def _tell_unless_recorded(self, number: int, kind: str, **about: Any) -> None:
         if number in self.slots:
@@ -472,15 +495,25 @@ class Station:
             self.slots.pop(number, None)
             self._also.pop(number, None)
 
-    def _tell_all(self, kind: str, number: int, **about: Any) -> None:
+    def _tell_all(self, kind: str, number: int, *, soon: bool = True, **about: Any) -> None:
         """Tell of an order under each lease that it has."""
         for lease in (self.slots[number].lease_id, *self._also.get(number, ())):
-            self._tell(kind, number, lease, **about)
+            self._tell(kind, number, lease, soon=soon, **about)
 
-    def _tell(self, kind: str, number: int, lease: str, **about: Any) -> None:
+    def _tell(self, kind: str, number: int, lease: str, *, soon: bool = True, **about: Any) -> None:
         self._serial += 1
         entry = {"kind": kind, "number": number, "lease": lease, **about}
         self._news.append((self._serial, entry))
+        if soon:
+            self._tell_now()
+        elif self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHERED_S, self._tell_now)
+
+    def _tell_now(self) -> None:
+        if self._gathering:
+            self._gathering.cancel()
+            self._gathering = None
         self._has_news.set()
 
 
@@ -493,7 +526,6 @@ class LeasedSender(Sender):
         pace = Pace(station.opening.schedule, _began_ns=0)
         super().__init__([station.bench], pace, Ledger(Budget()), Options(), card)
         self.station = station
-        self.on_end = lambda planned, records, *_: station.has_ended(planned.number, records)
         if before:
             # What is in flight there counts here: it has its slots until it ends.
             wanted, there = self.pace.schedule.concurrency, before.pace.schedule.concurrency
@@ -548,6 +580,13 @@ class LeasedSender(Sender):
         )
         file = quote(os.fsencode(station.folder / EPOCH))
         return replace(job, start=start, lease=Lease(file, slot.epoch, slot.until_ns))
+
+    @override
+    def _close(self, planned: Planned, records: list[Record]) -> None:
+        # The coordinator keeps the account, and asks what an order came to.
+        self.ledger.take_back(planned.number)
+        if records:
+            self.station.has_ended(planned.number, records)
 
     @override
     def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:

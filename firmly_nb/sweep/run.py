@@ -297,11 +297,11 @@ class Sender:
             # Nothing is waited for since the budget was asked.
             return await self._record(planned, self._booked(planned, job, offset_ns), held)
 
-    async def _heed_refusal(self, desk: Desk, row: dict[str, Any]) -> None:
+    async def _heed_refusal(self, desk: Desk, end: Record) -> None:
         """Take back what was made ready with a session or a key that has ended by now."""
-        if row["outcome"] not in ANSWERED:
+        if not isinstance(end, End) or end.outcome not in ANSWERED:
             return
-        error = make_error(row["error_code"] or "", "", row["http_status"])
+        error = make_error(end.error_code or "", "", end.http_status)
         is_over = error.refuses_token
         if isinstance(error, InvalidInput):
             # The card may be encrypted with a key that is no more.
@@ -362,7 +362,7 @@ class Sender:
         finally:
             self._handed.pop(planned.number, None)
             self._close(planned, records)
-        await self._heed_refusal(desk, row_of(records))
+        await self._heed_refusal(desk, records[-1])
         return True
 
     def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:

@@ -18,7 +18,7 @@ import httpx
 
 from firmly_nb.api.models import Card
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.background import follow, follow_async, submit
+from firmly_nb.background import Patience, follow, follow_async, submit
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import check_names, coded_error
 from firmly_nb.docstrings import tells_twins
@@ -222,16 +222,25 @@ class Sweep:
         self._listeners.append(call)
         return lambda: self._listeners.remove(call) if call in self._listeners else None
 
-    def wait(self, show: Callable[[Progress], None] | None = None) -> Recordings:
+    def wait(
+        self,
+        timeout_s: float | None = None,
+        *,
+        show: Callable[[Progress], None] | None = None,
+    ) -> Recordings:
         """Wait in this thread until it has ended; Ctrl-C stops it, keeps everything and raises.
 
         Parameters
         ----------
+        timeout_s
+            Longest wait in seconds; None waits to the end.
         show
             Called with the progress while you wait.
 
         Raises
         ------
+        TimeoutError
+            If it has not ended in time; it goes on.
         KeyboardInterrupt
             On Ctrl-C. The sweep stops; its recordings are kept.
 
@@ -241,13 +250,22 @@ class Sweep:
 
             recs = sweep.wait()
         """
-        follow(self._work, self._showing(show), self.stop)
+        follow(self._work, self._showing(show), self.stop, patience=self._patience(timeout_s))
         return self.recordings
 
-    async def wait_async(self, show: Callable[[Progress], None] | None = None) -> Recordings:
+    async def wait_async(
+        self,
+        timeout_s: float | None = None,
+        *,
+        show: Callable[[Progress], None] | None = None,
+    ) -> Recordings:
         """Wait on the running loop until it has ended; cancelling the task stops it."""
-        await follow_async(self._work, self._showing(show), self.stop)
+        patience = self._patience(timeout_s)
+        await follow_async(self._work, self._showing(show), self.stop, patience=patience)
         return self.recordings
+
+    def _patience(self, timeout_s: float | None) -> Patience:
+        return Patience(timeout_s, f"Sweep {self.run_id}", "stop()")
 
     def __repr__(self) -> str:
         progress = self.progress

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
+from firmly_nb.background import Patience
 from firmly_nb.display.arguments import public
-from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count, printable, short_name
 from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
 from firmly_nb.recorder.records import End, Event, Start
@@ -139,16 +140,14 @@ class OrderRun:
         TimeoutError
             If they are not done in time; they go on.
         """
+        patience = Patience(timeout_s)
         try:
             self._thread.join(timeout_s)
         except KeyboardInterrupt:
             self.cancel()
             raise
         if not self.done:
-            text = (
-                f"Order {self.number} is still running after {timeout_s:g} s. Wait longer, or stop"
-            )
-            raise coded_error(TimeoutError, "FNB706", f"{text} it with cancel().")
+            replace(patience, what=f"Order {self.number}").check()
         return self.recordings
 
     def _take(self, record: Record) -> None:

@@ -425,6 +425,11 @@ class StampingTransport(httpx.AsyncBaseTransport):
             extensions=response.extensions,
         )
 
+    def has_connection(self) -> bool:
+        """Return whether a connection is open and idle, so that a request can go at once."""
+        connections = (one for pool in self._pools.values() for one in pool.connections)
+        return any(one.is_idle() and not one.has_expired() for one in connections)
+
     async def aclose(self) -> None:
         """Close every connection; may be called again."""
         pools, self._pools = self._pools, {}

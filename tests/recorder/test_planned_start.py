@@ -132,3 +132,36 @@ async def test_cancelled_between_writing_and_sending_nothing_was_ordered(prepare
     assert Recording(records).order_exists == "no"
     assert "before it was sent" in records[-1].error_description
     assert records[-1].t_end_ns < 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "what", "asked"),
+    [
+        (60, "", 1),
+        (None, "", 2),
+        (60, "it was used long ago", 2),
+        (60, "it was closed", 2),
+        (60, "another one was closed before", 2),
+    ],
+)
+async def test_an_order_planned_ahead_follows_another_one_over_its_connection(
+    ahead_s, what, asked, simulator, monkeypatch
+):
+    keys = []
+
+    async def payment_key(client, ask=FirmlyClient.payment_key):
+        keys.append(await ask(client))
+
+    monkeypatch.setattr(FirmlyClient, "payment_key", payment_key)
+    planned_ns = ahead_s and monotonic_ns() + ahead_s * 1_000_000_000
+    lanes = Lanes(simulator.url)
+    for number in range(2):
+        if number and what == "it was used long ago":
+            lanes.idle[0].used_ns = 0
+        if number and what == "it was closed":
+            await lanes.idle[0].transport.aclose()
+        lanes.stay_open = what != "another one was closed before"
+        async with lanes.take(warm=True, planned_ns=planned_ns):
+            pass
+    await lanes.aclose()
+    assert len(keys) == asked

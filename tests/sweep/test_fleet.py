@@ -145,6 +145,24 @@ def test_a_host_that_joins_later_is_told_of_and_takes_part(lab, client, until, m
     assert f"{name} joined, and has orders from now on" in recs.warnings
 
 
+def test_the_others_get_the_room_of_a_host_that_is_gone(lab, client, until, monkeypatch):
+    for name, seconds in {"LOOKED_EVERY_S": 0.05, "PATIENCE_S": 0.2, "LEASE_S": 1.0}.items():
+        monkeypatch.setattr(fleet, name, seconds)
+    limits = {"concurrency": 7, "timeout_s": 1.0}
+    sweep = lab.start_sweep(ORDER, count=1_000, rate=RATE, on=client, **limits)
+    until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
+    with pytest.raises(TimeoutError, match="still running after 0 s"):
+        sweep.wait(0)
+    client.cluster.scale(1)
+    until(lambda: sweep.done or 7 in set(sweep.hosts["orders"]), "the room of the other")
+    assert sorted(sweep.hosts["orders"]) == [0, 7]
+    assert 7 in [station.sender.pace.schedule.concurrency for station in stations()]
+    [gone] = sweep.hosts.query("orders == 0")["host"]
+    assert f"{gone} is gone, and the others have its room" in sweep.progress.notes
+    sweep.stop(let_finish=True)
+    assert sweep.wait().orders["slot"].is_unique
+
+
 def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, monkeypatch):
     monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
     sweep = begun(lab, client, until, concurrency=2)
