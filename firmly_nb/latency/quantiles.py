@@ -19,7 +19,7 @@ from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -97,6 +97,9 @@ class Quantile:
 
 
 FEW = 10_000  # values that are put in order sooner than looked through
+SAMPLE = 16_384  # values that say where those of some places lie
+MARGIN = 256  # places in the sample: four standard deviations at the median
+AT_ONCE = 16_384  # values, so that they stay where the processor is quick
 
 
 def quantile_name(p: float) -> str:
@@ -149,10 +152,8 @@ def estimate(values: ArrayLike, p: float) -> float:
     x = _known(values)
     if len(x) < FEW:
         return type_7(np.sort(x), p)
-    # Of very many it takes a third of the time to find two.
     low, part = divmod((len(x) - 1) * p, 1)
-    both = [int(low), min(int(low) + 1, len(x) - 1)]
-    return type_7(np.partition(x, both)[both], part)
+    return type_7(_at_places(x, sorted({int(low), min(int(low) + 1, len(x) - 1)})), part)
 
 
 def in_order(values: ArrayLike) -> Floats:
@@ -163,7 +164,8 @@ def in_order(values: ArrayLike) -> Floats:
 def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Floats:
     """Return the values without nulls, each that some quantiles ask for where order puts it.
 
-    So is the longest. Of very many it takes a third of the time to put all in order.
+    So is the longest. Of very many the other places have no number: to put all in order would take
+    ten times as long.
 
     Examples
     --------
@@ -174,11 +176,51 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Fl
     n = len(x)
     if n < FEW:
         return np.sort(x)
-    ranks = {n}
+    ranks = set()
     for p in ps:
         below = int((n - 1) * p)
         ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
-    return np.partition(x, sorted(rank - 1 for rank in ranks if 1 <= rank <= n))
+    wanted = sorted(rank - 1 for rank in ranks if 1 <= rank <= n)
+    found = np.full(n, np.nan)
+    found[wanted] = _at_places(x, wanted)
+    found[-1] = x.max()
+    return found
+
+
+def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
+    """Return the values that would stand at some places if very many were in order.
+
+    A sample says between which values those of neighbouring places lie, and only these are put in
+    order. Whether the sample is right is counted.
+
+    Examples
+    --------
+    >>> _at_places(np.arange(10_000.0)[::-1], [0, 5_000, 9_999]).tolist()
+    [0.0, 5000.0, 9999.0]
+    """
+    n = len(x)
+    drawn = np.sort(x[:: n // SAMPLE | 1])
+    if not len(wanted):
+        return drawn[:0]
+    # Around each place as many of the sample as make a miss rare; bands that meet are one.
+    at = np.array(wanted) * len(drawn) // n
+    bands = np.split(wanted, np.flatnonzero(np.diff(at) > 2 * MARGIN) + 1)
+    edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, np.inf)])
+    found = []
+    for band in bands:
+        first, last = band[0] * len(drawn) // n, band[-1] * len(drawn) // n
+        low, high = edges[first], edges[last + 2 * MARGIN + 1]
+        below, between = 0, []
+        for begin in range(0, n, AT_ONCE):
+            some = x[begin : begin + AT_ONCE]
+            enough = some >= low
+            below += len(some) - np.count_nonzero(enough)
+            between.append(some[np.flatnonzero(enough & (some <= high))])
+        values, places = np.concatenate(between), band - below
+        if places[0] < 0 or places[-1] >= len(values):
+            return np.asarray(np.partition(x, wanted)[wanted], dtype=np.float64)
+        found.append(np.partition(values, places)[places])
+    return np.concatenate(found)
 
 
 SHORTEST_MS = 0.001  # the stamps' resolution: a shorter time counts as this in a ratio
