@@ -214,7 +214,7 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
         for begin in range(0, n, AT_ONCE):
             some = x[begin : begin + AT_ONCE]
             enough = some >= low
-            below += len(some) - np.count_nonzero(enough)
+            below += len(some) - int(np.count_nonzero(enough))
             between.append(some[np.flatnonzero(enough & (some <= high))])
         values, places = np.concatenate(between), band - below
         if places[0] < 0 or places[-1] >= len(values):

@@ -402,7 +402,7 @@ class _Stages:
                 found = _picked(found, ["stage", "order_row", *stored, *counted], stages)
             codes, known = coded(found["stage"])
             numbers = self._number[begin + found["order_row"].to_numpy()]
-            columns = {
+            columns: dict[str, Any] = {
                 name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
                 for name in stored
             }

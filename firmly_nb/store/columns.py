@@ -113,9 +113,7 @@ class PartFile:
         """Read columns, of all groups of rows or of some."""
         self.check()
         with pa.OSFile(str(self.path)) as source:
-            file = pq.ParquetFile(
-                source, metadata=self._metadata, page_checksum_verification=True
-            )
+            file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
             known = set(self._names)
             if "reordered" not in known:
                 # Older versions wrote the sum of both counters under this name.
