@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Ordered: TypeAlias = "Floats | Places"
 
 ECDF = Table(
     "ecdf",
@@ -161,11 +162,30 @@ def in_order(values: ArrayLike) -> Floats:
     return np.sort(_known(values))
 
 
-def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Floats:
-    """Return the values without nulls, each that some quantiles ask for where order puts it.
+class Places:
+    """Some of very many values, by the places that they have in order.
 
-    So is the longest. Of very many the other places have no number: to put all in order would take
-    ten times as long.
+    Parameters
+    ----------
+    count, places, values
+        How many there are of all, and the places and the values of some.
+    """
+
+    def __init__(self, count: int, places: Iterable[int], values: Floats) -> None:
+        self._count = count
+        self._values = dict(zip(places, values.tolist(), strict=True))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: int) -> Any:
+        return self._values[place % self._count]
+
+
+def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Ordered:
+    """Return the values without nulls in order, at least those that some quantiles ask for.
+
+    The longest is there. To put very many in order would take ten times as long.
 
     Examples
     --------
@@ -181,10 +201,7 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Fl
         below = int((n - 1) * p)
         ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
     wanted = sorted(rank - 1 for rank in ranks if 1 <= rank <= n)
-    found = np.full(n, np.nan)
-    found[wanted] = _at_places(x, wanted)
-    found[-1] = x.max()
-    return found
+    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted), x.max()))
 
 
 def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
@@ -237,7 +254,7 @@ def _known(values: ArrayLike) -> Floats:
     return found[~missing] if missing.any() else found
 
 
-def quantiles_of_sorted(x: Floats, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
+def quantiles_of_sorted(x: Ordered, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:
     """Return quantiles of values that are in order, or in the places that these ask for."""
     found = []
     for p in ps:
@@ -251,7 +268,7 @@ def quantiles_of_sorted(x: Floats, ps: Iterable[float], level: float = 0.95) -> 
     return found
 
 
-def type_7(x: Floats, p: float) -> float:
+def type_7(x: Ordered, p: float) -> float:
     """Return the quantile of sorted values, with linear interpolation (type 7)."""
     if not len(x):
         return math.nan

@@ -96,7 +96,7 @@ def _order_columns(
     there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
     found: dict[str, NDArray[Any]] = {
-        name: np.full(len(rows), EMPTY.get(c.dtype, -1), c.dtype if name in numeric else np.int16)
+        name: _column(len(rows), c.dtype if name in numeric else "int16", is_there=name in there)
         for name, c in stored.items()
     }
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
@@ -130,6 +130,11 @@ def _order_columns(
     if any(column.name == SCHEDULED_PLACED for column in wanted):
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
     return columns
+
+
+def _column(size: int, dtype: str, *, is_there: bool) -> NDArray[Any]:
+    """Return a column of nulls; one that is read has a value for each order, and none before."""
+    return np.empty(size, dtype) if is_there else np.full(size, EMPTY.get(dtype, -1), dtype)
 
 
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
@@ -443,6 +448,7 @@ class _Stages:
     def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
         """Read some stages, or all, and return each; what was returned is not held."""
         found: dict[str, _Placed] = {}
+        every = np.arange(self._orders, dtype=np.int32)
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else (COUNTS,)
@@ -451,7 +457,7 @@ class _Stages:
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed = found.setdefault(rows.stage, _Placed(self._orders))
+            placed = found.setdefault(rows.stage, _Placed(every))
             placed.put(rows.numbers, (*columns, *alike))
             counts += rows.counts
         if counted and stages is None:
@@ -574,12 +580,12 @@ class _Placed:
 
     Parameters
     ----------
-    orders
-        How many orders there are.
+    every
+        The number of each order that there is.
     """
 
-    def __init__(self, orders: int) -> None:
-        self._orders = orders
+    def __init__(self, every: Numbers) -> None:
+        self._every = every
         self._pieces: list[tuple[Numbers, Columns]] = []
         self._size = 0
         self._alike: Columns = ()
@@ -592,7 +598,7 @@ class _Placed:
         if self._places is None:
             self._pieces.append((numbers, columns))
             self._is_plain = self._is_plain and not any(map(np.ndim, columns[3:]))
-            if self._is_plain and self._size >= OFTEN * self._orders:
+            if self._is_plain and self._size >= OFTEN * len(self._every):
                 self._spread()
         elif not self._fits(numbers, columns):
             self._size -= len(numbers)
@@ -607,8 +613,8 @@ class _Placed:
         """Put what was read to its place, so that it is in memory once."""
         pieces, self._pieces, self._size = self._pieces, [], 0
         self._alike = pieces[0][1][3:]
-        told = np.zeros(self._orders, np.uint8)
-        self._places = np.empty(self._orders), np.empty(self._orders), told
+        n = len(self._every)
+        self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
         while pieces:
             self.put(*pieces.pop(0))
 
@@ -633,8 +639,8 @@ class _Placed:
             in_order = np.lexsort((joined[3], numbers))
             return numbers[in_order], tuple(column[in_order] for column in joined)
         places, self._places = self._places, None
-        if self._size == self._orders:
-            return np.arange(self._orders, dtype=np.int32), (*places, *self._alike)
+        if self._size == len(self._every):
+            return self._every, (*places, *self._alike)
         there = np.flatnonzero(places[-1])
         columns = tuple(column[there] for column in places)
         return there.astype(np.int32), (*columns, *self._alike)
