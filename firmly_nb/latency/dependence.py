@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from firmly_nb.latency.quantiles import Ordered
+
     Floats = NDArray[np.float64]
     Codes = NDArray[np.signedinteger[Any]]
     Rows = NDArray[np.bool_ | np.signedinteger[Any]]
@@ -469,7 +471,7 @@ def quantiles_over(
     ps: Iterable[float],
     units: Units,
     level: float = 0.95,
-    ordered: Floats | None = None,
+    ordered: Ordered | None = None,
 ) -> Estimates:
     """Return quantiles with intervals that allow for orders which are not independent.
 
@@ -503,8 +505,8 @@ def quantiles_over(
         return Estimates([_no_interval(len(x), p, basis.why, level) for p in wanted], basis)
     if basis.codes is not None:
         # How far apart the ends of intervals are is known only on the way.
-        ordered = in_order(x)
-        found = [_over((x, ordered), p, basis, basis.codes, level) for p in wanted]
+        every = in_order(x)
+        found = [_over((x, every), p, basis, basis.codes, level) for p in wanted]
         return Estimates(found, basis)
     ordered = in_places(x, wanted, level) if ordered is None else ordered
     return Estimates(quantiles_of_sorted(ordered, wanted, level), basis)

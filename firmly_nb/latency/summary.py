@@ -44,6 +44,7 @@ from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, uni
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
+    AT_ONCE,
     estimate,
     in_places,
     quantile_name,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
     from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
     from firmly_nb.latency.modes import Modes
-    from firmly_nb.latency.quantiles import Quantile
+    from firmly_nb.latency.quantiles import Ordered, Quantile
     from firmly_nb.latency.shares import Share
     from firmly_nb.latency.stages import StageBlock, StageBlocks, StageTimes
 
@@ -224,10 +225,11 @@ class _Orders:
         whole = self._whole_ms - self._sum_ms(one.left_out_orders)
         is_each_there = is_each(one.orders, len(self.counted))
         is_placed = self.is_placed if is_each_there else self.is_placed[one.orders]
-        spent = one.times_ms[is_placed]
-        is_known = whole and len(spent) and not one.is_unknown
+        spent = _sum_of(one.times_ms, is_placed)
+        # Of no time at all there is no share.
+        is_known = whole and is_placed.any() and not one.is_unknown
         extra = {
-            "share_of_order": float(spent.sum()) / whole if is_known else None,
+            "share_of_order": spent / whole if is_known else None,
             "coalesced_share": one.coalesced_share,
             "uncertainty_p99_us": _p99(one.uncertainty_us),
             "left_out": len(one.left_out_rows),
@@ -309,11 +311,11 @@ def _looked_at(
     tried = Units(known.units.runs, None, known.units.place).of(known.counted)
     blocks = blocks_of(_with_shares(events, stages, orders), orders)
 
-    def row(part: Part, ordered: Floats) -> tuple[dict[str, Any], Estimates]:
+    def row(part: Part, ordered: Ordered) -> tuple[dict[str, Any], Estimates]:
         found = estimates_of(part, ps, level, ordered)
         return _row(part, ordered, found, known.counted, tried, level), found
 
-    def places(times_ms: Floats) -> Floats:
+    def places(times_ms: Floats) -> Ordered:
         return in_places(times_ms, (*ps, 0.5), level)
 
     # Nearly always no merchant's streams were gathered; where some were, that is known at the end
@@ -351,8 +353,8 @@ def _look(
     doubts: Doubts,
     gathered: Gathered,
     known: _Orders,
-    places: Callable[[Floats], Floats],
-    row: Callable[[Part, Floats], tuple[dict[str, Any], Estimates]],
+    places: Callable[[Floats], Ordered],
+    row: Callable[[Part, Ordered], tuple[dict[str, Any], Estimates]],
 ) -> _Seen:
     """Look at a stage, the only one that is held."""
     block = held.pop()
@@ -370,7 +372,7 @@ def _look(
 
 def _row(
     part: Part,
-    ordered: Floats,
+    ordered: Ordered,
     found: Estimates,
     counted: NDArray[np.bool_],
     units: Units,
@@ -395,7 +397,7 @@ def _row(
 
 
 def estimates_of(
-    part: Part, ps: Sequence[float], level: float, ordered: Floats | None = None
+    part: Part, ps: Sequence[float], level: float, ordered: Ordered | None = None
 ) -> Estimates:
     """Return the quantiles of a row, and what their intervals rest on.
 
@@ -415,6 +417,12 @@ def _why(one: StageTimes) -> str | None:
     """Say for which reasons times of a stage were left out."""
     said = [f"{count(n)} {reason}" for reason, n in one.left_out.items()]
     return ", ".join(said) or None
+
+
+def _sum_of(values: Floats, mask: NDArray[np.bool_]) -> float:
+    """Return the sum of some values; of very many no copy is made."""
+    begins = range(0, len(values), AT_ONCE)
+    return math.fsum(values[b : b + AT_ONCE][mask[b : b + AT_ONCE]].sum() for b in begins)
 
 
 def _p99(values: Floats) -> float | None:

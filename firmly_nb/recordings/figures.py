@@ -69,10 +69,10 @@ ROW_BYTES = 24  # of one stage of an order, while it is read
 FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
-FLAGS = ("place", "coalesced", "together", "gathered")
+FLAGS = ("coalesced", "together", "gathered")
 TOLD = "told"  # these in one number, which no file has
 COUNTS, COUNTED = "counts", ("n_events", "n_coalesced")
-OF_STAGES = (*OF_BLOCKS, *FLAGS, "start_ms", "end_ms")
+OF_STAGES = (*OF_BLOCKS, *FLAGS, "place", "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
 NAMED = ("stage", "from_milestone", "to_milestone")
@@ -96,14 +96,14 @@ def _order_columns(
     there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
     found: dict[str, NDArray[Any]] = {
-        name: np.full(len(rows), EMPTY.get(c.dtype, -1), c.dtype if name in numeric else np.int16)
+        name: _column(len(rows), c.dtype if name in numeric else "int16", is_there=name in there)
         for name, c in stored.items()
     }
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
     number = _numbers_of(stored_set, rows)
     # Each value goes to its place at once: of millions a second copy takes its time.
     for here, values in _order_pieces(stored_set, there):
-        numbers: Any = number[here]
+        numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
         mine: Any = slice(None)
         if numbers.min(initial=0) < 0:
             mine = np.flatnonzero(numbers >= 0)
@@ -130,6 +130,11 @@ def _order_columns(
     if any(column.name == SCHEDULED_PLACED for column in wanted):
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
     return columns
+
+
+def _column(size: int, dtype: str, *, is_there: bool) -> NDArray[Any]:
+    """Return a column of nulls; one that is read has a value for each order, and none before."""
+    return np.empty(size, dtype) if is_there else np.full(size, EMPTY.get(dtype, -1), dtype)
 
 
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
@@ -402,7 +407,7 @@ class _Stages:
                 found = _picked(found, ["stage", "order_row", *stored, *counted], stages)
             codes, known = coded(found["stage"])
             numbers = self._number[begin + found["order_row"].to_numpy()]
-            columns = {
+            columns: dict[str, Any] = {
                 name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
                 for name in stored
             }
@@ -443,15 +448,17 @@ class _Stages:
     def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
         """Read some stages, or all, and return each; what was returned is not held."""
         found: dict[str, _Placed] = {}
+        every = np.arange(self._orders, dtype=np.int32)
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else (COUNTS,)
-        for rows in self._read((*OF_BLOCKS, TOLD, "to_milestone", *counted), stages):
+        for rows in self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), stages):
             codes, names = rows.columns["to_milestone"]
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
-            placed = found.setdefault(rows.stage, _Placed(self._orders))
-            placed.put(rows.numbers, (*columns, ends[_alike(codes)]))
+            alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
+            placed = found.setdefault(rows.stage, _Placed(every))
+            placed.put(rows.numbers, (*columns, *alike))
             counts += rows.counts
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
@@ -564,9 +571,8 @@ def _count(stages: pa.Table, numbers: Numbers) -> NDArray[np.int64]:
     counted = stages.select(COUNTED)
     if numbers.min(initial=0) < 0:
         counted = counted.filter(pa.array(numbers >= 0))
-    n, shared = counted.columns
-    found = [pc.sum(each).as_py() or 0 for each in (n, shared, pc.greater(n, 0))]
-    return np.array(found, dtype=np.int64)
+    n, shared = (each.drop_null().to_numpy() for each in counted.columns)
+    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
 
 
 class _Placed:
@@ -574,46 +580,49 @@ class _Placed:
 
     Parameters
     ----------
-    orders
-        How many orders there are.
+    every
+        The number of each order that there is.
     """
 
-    def __init__(self, orders: int) -> None:
-        self._orders = orders
+    def __init__(self, every: Numbers) -> None:
+        self._every = every
         self._pieces: list[tuple[Numbers, Columns]] = []
         self._size = 0
-        self._end = -1
+        self._alike: Columns = ()
         self._places: tuple[NDArray[Any], ...] | None = None
-        self._is_plain = True  # no order has it twice, and it ends in one way
+        self._is_plain = True  # no order has it twice, and all at one place, with one end
 
     def put(self, numbers: Numbers, columns: Columns) -> None:
-        """Add orders: their durations, uncertainties, what else is told, and their ends."""
+        """Add orders: durations, uncertainties, what else is told, places among stages, ends."""
         self._size += len(numbers)
         if self._places is None:
             self._pieces.append((numbers, columns))
-            if self._is_plain and self._size >= OFTEN * self._orders:
+            self._is_plain = self._is_plain and not any(map(np.ndim, columns[3:]))
+            if self._is_plain and self._size >= OFTEN * len(self._every):
                 self._spread()
         elif not self._fits(numbers, columns):
             self._size -= len(numbers)
             self._pieces = [self.taken(), (numbers, columns)]
             self._places, self._is_plain = None, False
         else:
+            places = numbers.astype(np.intp)  # numpy would do so for each column
             for whole, values in zip(self._places, columns, strict=False):
-                whole[numbers] = values
+                whole[places] = values
 
     def _spread(self) -> None:
         """Put what was read to its place, so that it is in memory once."""
         pieces, self._pieces, self._size = self._pieces, [], 0
-        self._end = pieces[0][1][-1]
-        told = np.zeros(self._orders, np.int32)
-        self._places = np.empty(self._orders), np.empty(self._orders), told
+        self._alike = pieces[0][1][3:]
+        n = len(self._every)
+        self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
         while pieces:
             self.put(*pieces.pop(0))
 
     def _fits(self, numbers: Numbers, columns: Columns) -> bool:
-        """Say whether each order has a place of its own, and all have the same end."""
+        """Say whether each order comes once, and all have the same place and end."""
         assert self._places is not None  # noqa: S101 - of whoever asks
-        if np.ndim(columns[-1]) or columns[-1] != self._end or self._places[-1][numbers].any():
+        alike = columns[3:]
+        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][numbers].any():
             return False
         is_once = bool((numbers[1:] > numbers[:-1]).all())
         return is_once or len(np.unique(numbers)) == len(numbers)
@@ -625,23 +634,23 @@ class _Placed:
             numbers = np.concatenate([some for some, _ in pieces])
             joined = [
                 np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
-                for at in range(4)
+                for at in range(5)
             ]
-            in_order = np.lexsort((joined[2] >> 4, numbers))
+            in_order = np.lexsort((joined[3], numbers))
             return numbers[in_order], tuple(column[in_order] for column in joined)
         places, self._places = self._places, None
-        if self._size == self._orders:
-            return np.arange(self._orders, dtype=np.int32), (*places, self._end)
-        numbers = np.flatnonzero(places[-1]).astype(np.int32)
-        return numbers, (*(column[numbers] for column in places), self._end)
+        if self._size == len(self._every):
+            return self._every, (*places, *self._alike)
+        there = np.flatnonzero(places[-1])
+        columns = tuple(column[there] for column in places)
+        return there.astype(np.int32), (*columns, *self._alike)
 
 
-def _told(place: Any, coalesced: Any, together: Any, gathered: Any) -> Numbers:
-    """Return the flags and the places of some stages as numbers above 0."""
-    told: Numbers = 16 * place + 1
-    for bit, flags in ((2, coalesced), (4, together), (8, gathered)):
-        if flags.any():
-            told += np.int32(bit) * flags
+def _told(*flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the flags of some stages as numbers above 0."""
+    told = np.ones(len(flags[0]), np.uint8)
+    for bit, each in enumerate(flags, 1):
+        told |= each.view(np.uint8) << np.uint8(bit)
     return told
 
 
@@ -655,10 +664,10 @@ def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) 
     numbers
         Its orders, in order.
     columns
-        Their durations, uncertainties, what else is told, and which of the milestones ended each.
+        As of ``_Placed.put``; an end is the place of its milestone among these.
     """
-    duration_ms, uncertainty_us, told, which = columns
-    place, codes = told >> 4, None
+    duration_ms, uncertainty_us, told, own_place, which = columns
+    place, codes = np.broadcast_to(own_place, numbers.shape), None
     firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
     if not firsts:
         last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]

@@ -43,7 +43,7 @@ MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chu
 MOST_AT_ONCE = 8
 FEW_GROUPS = 2  # of rows of a file
 NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
-FEW_FILES = 100  # of more it would be a hundred megabytes
+FEW_FILES = 500  # of more it would be a hundred megabytes
 NOT_KNOWN = int(np.iinfo(np.int64).min)  # a start; pandas' NaT is the same number
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
 
@@ -71,7 +71,9 @@ class PartFile:
         self._unchecked = digest
         self.is_known = digest is not None
         try:
-            with pq.ParquetFile(path) as file:
+            # Opened here, its file system need not be looked for.
+            with pa.OSFile(str(path)) as source:
+                file = pq.ParquetFile(source)
                 metadata = file.metadata
                 # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
                 self._names = tuple(file.schema_arrow.names)
@@ -110,10 +112,9 @@ class PartFile:
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
         self.check()
-        with pq.ParquetFile(
-            self.path, metadata=self._metadata, page_checksum_verification=True
-        ) as file:
-            known = set(file.schema_arrow.names)
+        with pa.OSFile(str(self.path)) as source:
+            file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
+            known = set(self._names)
             if "reordered" not in known:
                 # Older versions wrote the sum of both counters under this name.
                 known.discard("retransmits")

@@ -185,8 +185,8 @@ def coded(values: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
     (array([ 0, -1,  1,  0], dtype=int32), ['b', 'a'])
     """
     whole = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    whole = whole.unify_dictionaries()
+    whole = whole.unify_dictionaries() if whole.num_chunks > 1 else whole
     dictionary = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
-    chunks = [pc.fill_null(chunk.indices, -1).to_numpy() for chunk in whole.chunks]
-    codes = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
-    return codes, dictionary.to_pylist()
+    indices = (chunk.indices for chunk in whole.chunks)
+    chunks = [(pc.fill_null(one, -1) if one.null_count else one).to_numpy() for one in indices]
+    return np.concatenate([np.empty(0, np.int32), *chunks]), dictionary.to_pylist()

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from firmly_nb.latency.quantiles import (
+    FEW,
+    SAMPLE,
     Quantile,
     ecdf,
     estimate,
+    in_places,
     interval_ranks,
     quantile,
     quantiles,
@@ -187,3 +190,42 @@ def test_the_band_of_many_values_is_narrow(n):
     half = math.sqrt(math.log(40) / (2 * n))
     assert (middle["high"] - middle["low"]) / 2 == pytest.approx(half)
     assert (table["high"].iloc[-1], table["low"].iloc[0]) == (1.0, 0.0)
+
+
+MANY = 3 * SAMPLE  # values, of which every third is drawn
+
+
+def some_values(kind):
+    """Very many values of a kind."""
+    rng = np.random.default_rng(7)
+    return {
+        "skewed": rng.lognormal(6, 0.5, MANY),
+        "few": rng.integers(0, 4, MANY).astype(np.float64),
+        "one": np.full(MANY, 3.0),
+        "descending": np.arange(MANY, 0.0, -1),
+        "in turns": np.tile([1.0, 5.0, 9.0], SAMPLE),
+        "misleading": np.where(np.arange(MANY) % 3 == 0, 1e9, rng.random(MANY)),
+        "endless": np.where(rng.random(MANY) < 0.06, np.inf, rng.normal(size=MANY)),
+        "hardly many": rng.permutation(FEW).astype(np.float64),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["skewed", "few", "one", "descending", "in turns", "misleading", "endless", "hardly many"],
+)
+def test_quantiles_of_very_many_values_are_those_of_all_in_order(kind):
+    values, ps = some_values(kind), (0.001, 0.5, 0.9, 0.95, 0.999)
+    ordered = np.sort(values)
+    # As text, since what is not a number is equal to nothing.
+    assert str(quantiles(values, ps)) == str(quantiles_of_sorted(ordered, ps))
+    assert in_places(values, ps)[-1] == ordered[-1]
+    assert len(in_places(values, ())) == MANY or kind == "hardly many"
+    assert str([estimate(values, p) for p in ps]) == str([estimate_of(ordered, p) for p in ps])
+
+
+def estimate_of(ordered, p):
+    """Type 7, of values in order."""
+    whole, part = divmod((len(ordered) - 1) * p, 1)
+    low, high = ordered[int(whole)], ordered[min(int(whole) + 1, len(ordered) - 1)]
+    return float(low) if part == 0 else float(low) + part * (float(high) - float(low))
