@@ -13,7 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -58,9 +58,14 @@ class Table:
         """Return the table without rows, with every dtype in place."""
         return self.frame([])
 
-    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-        """Build the table from one mapping a row; a missing key is a null."""
-        return self.from_columns({name: [row.get(name) for row in rows] for name in self.names})
+    def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        """Build the table from one mapping a row, each let go of; a missing key is a null."""
+        columns: dict[str, list[Any]] = {name: [] for name in self.names}
+        filled = [(name, column.append) for name, column in columns.items()]
+        for row in rows:
+            for name, fill in filled:
+                fill(row.get(name))
+        return self.from_columns(columns)
 
     def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
         """Build the table from one sequence or array a column; every column must be given."""

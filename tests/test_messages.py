@@ -65,11 +65,12 @@ NO_PERSON_MEETS = {
         "widgets/sweep_draft._value", "widgets/sweep_draft._rate",
         "widgets/sweep_draft._whole", "widgets/sweep_draft._minutes", "widgets/sweep_draft._money",
     },
-    "words about a manifest, part or record; who read it adds the path and a code": {
+    "words about a manifest, part, plan or record; who read it adds the path and a code": {
         "store/files.read", "store/files._check_version", "store/files._save",
         "store/columns.__init__", "store/columns._read_events", "store/write.recorded_of",
         "recorder/records.from_dict", "disk.write_whole", "disk.lock",
-        "recorder/records.checked_fields", "store/columns.check",
+        "recorder/records.checked_fields", "store/columns.check", "sweep/plan.check",
+        "sweep/plan.read",
     },
     "words about an entry of a HAR; a warning names the file and the entry": {
         "exchange/har_load._own", "exchange/har_load._unix_ns",
@@ -87,7 +88,7 @@ NO_PERSON_MEETS = {
     },
     "between our own processes and threads: caught there, or a mistake in this package": {
         "recorder/process.frame", "recorder/records.written", "recorder/records.__getattr__",
-        "recorder/process.read_frame",
+        "recorder/process.read_frame", "recorder/process._read",
         "recorder/process.read_job", "recorder/process._take", "recorder/process.place",
         "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",

@@ -205,40 +205,38 @@ def header_rows(recording_id: str, headers: Iterable[Sequence[str]]) -> list[dic
     return [{"recording_id": recording_id, "name": name, "value": value} for name, value in headers]
 
 
-def event_rows(start: Start, events: Sequence[Event], *, wide: bool = True) -> list[dict[str, Any]]:
-    """Return one row an event, in the form of ``EVENTS``; else in that of ``EVENT_TIMES``."""
-    rows = []
+def event_rows(
+    start: Start, events: Sequence[Event], *, wide: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Give one row an event, in the form of ``EVENTS``; else in that of ``EVENT_TIMES``."""
     before: Event | None = None
     for event in events:
         data = event.outline
         snapshot = find_snapshot(data)
         total_minor, currency = _total(snapshot)
-        rows.append(
-            {
-                "recording_id": start.recording_id,
-                "seq": event.seq,
-                "event": event.event,
-                "milestone": milestone_of(event.event, start.milestones),
-                "t_ms": event.t_ns / 1e6,
-                "gap_ms": (event.t_ns - before.t_ns) / 1e6 if before else None,
-                "at": event.wall_ns,
-                "clock": event.clock,
-                "uncertainty_us": event.uncertainty_us,
-                "coalesced": event.coalesced,
-                "read_no": event.read_no,
-                "bytes": event.size,
-                "rtt_us": event.rtt_us,
-                "retransmits": event.retransmits,
-                "reordered": event.reordered,
-                "cart_id": snapshot.cart_id if snapshot else None,
-                "total_minor": total_minor,
-                "currency": currency,
-                "unread": why_unread(data, event.event, start.milestones),
-                **({"data": event.data, "raw": event.raw} if wide else {}),
-            }
-        )
+        yield {
+            "recording_id": start.recording_id,
+            "seq": event.seq,
+            "event": event.event,
+            "milestone": milestone_of(event.event, start.milestones),
+            "t_ms": event.t_ns / 1e6,
+            "gap_ms": (event.t_ns - before.t_ns) / 1e6 if before else None,
+            "at": event.wall_ns,
+            "clock": event.clock,
+            "uncertainty_us": event.uncertainty_us,
+            "coalesced": event.coalesced,
+            "read_no": event.read_no,
+            "bytes": event.size,
+            "rtt_us": event.rtt_us,
+            "retransmits": event.retransmits,
+            "reordered": event.reordered,
+            "cart_id": snapshot.cart_id if snapshot else None,
+            "total_minor": total_minor,
+            "currency": currency,
+            "unread": why_unread(data, event.event, start.milestones),
+            **({"data": event.data, "raw": event.raw} if wide else {}),
+        }
         before = event
-    return rows
 
 
 def confirmation_rows(start: Start, end: End, *, wide: bool = True) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def stored_rows(
     row["start"] = encode(start).decode()
     row["end"] = None if cut_off else encode(end).decode()
     row["warnings"] = _text(list(warnings))
-    rows = event_rows(start, events)
+    rows = [*event_rows(start, events)]
     for event, event_row in zip(events, rows, strict=True):
         event_row["data"] = None if event_row["data"] is None else event.json.decode()
         event_row["raw"] = event.raw

@@ -167,7 +167,7 @@ def test_each_column_of_an_event_is_its_own_field():
         reordered=2,
         raw="x",
     )
-    assert event_rows(start(), [first, then])[1] == {
+    assert [*event_rows(start(), [first, then])][1] == {
         "recording_id": "r1",
         "seq": 2,
         "event": "item-added",
