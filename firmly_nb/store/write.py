@@ -121,7 +121,7 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     if missing > 0 and order["order_exists"]:
         # What was judged by all of its events stands, as in the table of orders.
         judged = Settled(order["order_exists"], order["evidence"] or "", order["order_number"])
-        made = made._replace(end=replace(made.end, settled=judged))
+        made = made._replace(end=made.end.changed(settled=judged))
     return made
 
 
