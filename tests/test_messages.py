@@ -93,7 +93,7 @@ NO_PERSON_MEETS = {
         "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",
         "checkout._open", "recorder/recorder.check", "sweep/cluster._on_loop", "sweep/fleet._meet",
-        "sweep/fleet._enter", "sweep/fleet._lend", "sweep/fleet._listen", "sweep/fleet._hear",
+        "sweep/fleet._enter", "sweep/fleet._lend", "sweep/fleet._listen",
         "sweep/host._ask_station", "sweep/host._may_start",
         "engine._place_here", "charts/pictures._within",
     },

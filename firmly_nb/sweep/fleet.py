@@ -155,7 +155,7 @@ class Link:
     offset_ns: int = 0
     error_ns: int = 0
     about: dict[str, Any] = field(default_factory=dict)
-    why: str = ""  # why it is not up
+    why: str = ""  # why it is not up, or is lent nothing more
     up: bool = False
     joined: bool = False  # while orders were placed
     wall_differs: bool = False  # its wall clock, by more than a second
@@ -185,7 +185,7 @@ class Link:
     @property
     def takes_orders(self) -> bool:
         """True if orders can be lent to it."""
-        return self.up and self.share > 0
+        return self.up and self.share > 0 and not self.why
 
     @property
     def load(self) -> float:
@@ -633,6 +633,9 @@ class Fleet(Sender):
             if told:
                 await self._hear(link, [entry for _, entry in told])
                 link.heard = told[-1][0]
+            if link.why and not link.outstanding:
+                # It is opened again, which looks whether it can place orders.
+                raise HostLost(link.why)
 
     async def _measure(self, link: Link) -> None:
         while True:
@@ -664,8 +667,11 @@ class Fleet(Sender):
             if not link.unfit:  # each order has a file, and so a reason, of its own
                 link.unfit = True
                 self._note(f"{link.name} left orders to the others: {unfit[0]}")
-            # It is opened again, which looks whether it can place orders.
-            raise HostLost(unfit[0])
+            # It is lent nothing more, and heard until all that it was lent has ended.
+            link.why = unfit[0]
+            queued, link.queue = link.queue, {}
+            for number in queued:
+                link.settle(number, {"kind": NOT_SENT, "why": link.why})
 
     def _fates(self, link: Link, told: Iterable[dict[str, Any]]) -> dict[int, Fate]:
         """Return what became of orders, and count those that were begun."""

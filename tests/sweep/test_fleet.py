@@ -190,6 +190,31 @@ def test_a_host_that_cannot_write_its_journals_leaves_its_orders_to_the_others(
     assert note.startswith(f"{unfit} left orders to the others: The journal ")
 
 
+def test_a_host_whose_disk_fills_up_is_heard_until_all_that_it_was_lent_has_ended(
+    lab, client, until, tmp_path, monkeypatch
+):
+    """It was opened again at once, in vain, and its orders in flight were of unknown end."""
+    monkeypatch.setattr(fleet, "PATIENCE_S", 0.2)
+    _, unfit = hosts_of(client)
+    slow = {"x-sim-profile": "calm"}
+    sweep = lab.start_sweep(ORDER, count=24, rate=RATE, run_id="r", headers=slow, on=client)
+    folder = tmp_path / "there" / "workers" / unfit / "r"
+    until(lambda: sweep.done or len([*folder.glob("2*/*")]) >= 2, "two orders of it")
+
+    def full(path, content):
+        if path.name == "room" and path.parent == folder:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_whole(path, content)
+
+    monkeypatch.setattr(host, "write_whole", full)
+    for day in [*folder.glob("2*")]:
+        day.rename(folder / "before")
+        day.touch()  # no order can be begun there
+    recs = sweep.wait()
+    assert Counter(recs.orders["slot"]) == Counter(range(1, 25))
+    assert sweep.problems == []
+
+
 def test_a_host_whose_disk_is_full_is_lent_nothing(lab, client, monkeypatch):
     def full(path, content):
         if path.name == "room":
