@@ -207,7 +207,7 @@ def test_ctrl_c_again_while_the_order_is_ended_leaves_what_there_is(
     attempt = lab.start(ORDER, headers={"x-sim-fault": "stall"})
     try:
         with pytest.raises(KeyboardInterrupt, match="The order is still being ended"):
-            attempt.wait(Lines())
+            attempt.wait(lines=Lines())
         assert lab.last.order_exists == "unknown"
         assert lab.last.events["event"].astype("str").tolist() == STREAMED[:2]
     finally:

@@ -81,7 +81,7 @@ NO_PERSON_MEETS = {
         "wire/transport.read", "wire/transport.write", "wire/transport.connect_tcp",
         "wire/transport.connect_unix_socket", "wire/transport._connect_errors",
         "wire/transport.handle_async_request", "wire/transport._proxy",
-        "wire/encodings._brotli", "wire/encodings._inflate",
+        "wire/encodings._brotli", "wire/encodings._until_the_damage",
         "wire/encodings.feed", "recorder/records.check_start",
         "wire/transport._httpx_errors", "wire/sockets.connect", "wire/sockets.receive",
         "wire/sockets._wait",

@@ -37,7 +37,7 @@ RAISES_NOTHING = re.findall(
     Recording.waterfall Recordings.asked Recordings.completion Recordings.conventions
     Recordings.duckdb Recordings.field_presence Recordings.funnel Recordings.outcomes
     Recordings.prices Recordings.schema_drift Recordings.show_changes Recordings.throughput
-    Sweep.on_progress Sweep.stop Sweep.wait_async SweepPanel.stop Timeline.add Timeline.clear
+    Sweep.on_progress Sweep.stop SweepPanel.stop Timeline.add Timeline.clear
     Timeline.recording Timeline.take
     """,
 )
