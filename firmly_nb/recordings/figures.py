@@ -20,7 +20,7 @@ from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
-from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
+from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns, is_each
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import EVENTS, unfinished
 from firmly_nb.recordings.sources import (
@@ -42,7 +42,15 @@ from firmly_nb.store.schema import (
     conform,
     series,
 )
-from firmly_nb.store.stages import own_milestones, stage_files
+from firmly_nb.store.stages import (
+    COUNTED,
+    COUNTS,
+    FLAGS,
+    NAMED,
+    own_milestones,
+    picked,
+    stage_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -69,13 +77,10 @@ ROW_BYTES = 24  # of one stage of an order, while it is read
 FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
-FLAGS = ("coalesced", "together", "gathered")
 TOLD = "told"  # these in one number, which no file has
-COUNTS, COUNTED = "counts", ("n_events", "n_coalesced")
 OF_STAGES = (*OF_BLOCKS, *FLAGS, "place", "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
-NAMED = ("stage", "from_milestone", "to_milestone")
 DTYPES = {c.name: c.dtype for c in STORED_STAGES.columns}
 
 
@@ -96,18 +101,13 @@ def _order_columns(
     there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
     found: dict[str, NDArray[Any]] = {
-        name: _column(len(rows), c.dtype if name in numeric else "int16", is_there=name in there)
+        name: np.empty(len(stored_set), c.dtype if name in numeric else np.int16)
         for name, c in stored.items()
+        if name in there
     }
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
-    number = _numbers_of(stored_set, rows)
     # Each value goes to its place at once: of millions a second copy takes its time.
-    for here, values in _order_pieces(stored_set, there):
-        numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
-        mine: Any = slice(None)
-        if numbers.min(initial=0) < 0:
-            mine = np.flatnonzero(numbers >= 0)
-            numbers = numbers[mine]
+    for here, values in _order_pieces(stored_set, there, rows):
         for name in there:
             put = values[name]
             if name in numeric:
@@ -116,11 +116,15 @@ def _order_columns(
                 put = _numbered(put, texts[name])
                 if len(texts[name]) > MANY_TEXTS and found[name].dtype == np.int16:
                     found[name] = found[name].astype(np.int32)
-            found[name][numbers] = put[mine] if isinstance(put, np.ndarray) else put
+            found[name][here] = put
     columns: dict[str, Any] = {}
+    is_each_asked = is_each(rows, len(stored_set))
     # What is a column of the table already need not stay as it was read.
     for name, column in stored.items():
-        whole: Any = found.pop(name)
+        if name not in there:
+            whole: Any = np.full(len(rows), EMPTY.get(column.dtype, -1))
+        else:
+            whole = found.pop(name) if is_each_asked else found.pop(name)[rows]
         if name in texts:
             whole = categorical(whole, [*texts[name]])
         columns[column.name] = pd.Series(whole, dtype=column.dtype, copy=False)
@@ -132,11 +136,6 @@ def _order_columns(
     return columns
 
 
-def _column(size: int, dtype: str, *, is_there: bool) -> NDArray[Any]:
-    """Return a column of nulls; one that is read has a value for each order, and none before."""
-    return np.empty(size, dtype) if is_there else np.full(size, EMPTY.get(dtype, -1), dtype)
-
-
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     """Return the place of each recording of a set among these rows, -1 for the others."""
     number = np.full(len(stored_set), -1, dtype=np.int32)
@@ -145,12 +144,13 @@ def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
 
 
 def _order_pieces(
-    stored_set: StoredSet, names: Sequence[str]
+    stored_set: StoredSet, names: Sequence[str], rows: Rows
 ) -> Iterator[tuple[slice, dict[str, pa.Array | Same]]]:
     """Return columns of the orders of a set, and where they stand in it, some rows at a time.
 
-    What no SHA-256 vouches for, and what is damaged, is read with a look at each page; that can
-    show in the middle, and then all orders come once more.
+    Of parts with no order that was asked for nothing is read. What no SHA-256 vouches for, and
+    what is damaged, is read with a look at each page; that can show in the middle, and then all
+    orders come once more.
     """
     if not names:
         return
@@ -166,9 +166,12 @@ def _order_pieces(
                 found.append((slice(a, b), values))
         return found
 
+    is_asked = np.zeros(len(stored_set), dtype=bool)
+    is_asked[rows] = True
     parts = [
         (begin, part.orders)
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
+        if is_asked[begin : begin + len(part)].any()
     ]
     if all(file.is_known for _, file in parts):
         for pieces in in_turn(read, parts, FILES_AT_ONCE):
@@ -353,11 +356,11 @@ NO_COUNTS = np.zeros(3, dtype=np.int64)
 
 
 class _Rows(NamedTuple):
-    """Rows of one stage, of orders that were asked for."""
+    """Rows of one stage."""
 
     stage: str
-    numbers: Numbers
-    columns: dict[str, Any]  # of texts their numbers, and the texts
+    at: slice | Rows  # where their orders stand in the set
+    columns: dict[str, Any]  # an array each, or what all have; of texts the numbers, and the texts
     counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
@@ -374,18 +377,18 @@ class _Stages:
 
     def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
         files = stage_files(stored_set)
-        self._orders = len(rows)
+        self._rows = rows
         self._number = _numbers_of(stored_set, rows)
         self._reads: Reads | None = None
         begins = np.append(stored_set.begins, len(stored_set))
         ends = begins[np.searchsorted(begins, files.begins, side="right").clip(max=len(begins) - 1)]
         # Of a few recordings few files need be opened.
-        self._sources: list[tuple[int, PartFile | pa.Table]] = [
-            (begin, file)
+        self._sources: list[tuple[slice, PartFile | pa.Table]] = [
+            (slice(begin, end), file)
             for begin, end, file in zip(files.begins, ends.tolist(), files.files, strict=True)
             if self._number[begin:end].max(initial=-1) >= 0
         ]
-        self._sources += [(0, table) for table in files.tables]
+        self._sources += [(slice(0, len(stored_set)), table) for table in files.tables]
 
     def _read(self, names: Sequence[str], stages: Collection[str] | None = None) -> Iterator[_Rows]:
         """Return columns of some stages, or of all, a piece at a time.
@@ -399,28 +402,37 @@ class _Stages:
         """
         stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
-        counted = COUNTED if COUNTS in names else ()
 
-        def of_source(source: tuple[int, PartFile | pa.Table]) -> list[_Rows]:
-            begin, found = source
-            if isinstance(found, PartFile):
-                found = _picked(found, ["stage", "order_row", *stored, *counted], stages)
-            codes, known = coded(found["stage"])
-            numbers = self._number[begin + found["order_row"].to_numpy()]
-            columns: dict[str, Any] = {
-                name: coded(found[name]) if name in NAMED else _plain(found[name], _empty(name))
-                for name in stored
-            }
+        def of_source(source: tuple[slice, PartFile | pa.Table]) -> list[_Rows]:
+            part, file = source
+            counted: tuple[str, ...] = ()
+            if COUNTS in names:
+                # A file says what all of its orders count.
+                is_all = self._number[part].min(initial=0) >= 0
+                counted = (COUNTS,) if is_all else ("order_row", *COUNTED)
+            found = picked(file, (*stored, *counted), stages)
+            columns = {name: _values(found.columns[name], name) for name in found.columns}
+            at: Any = part.start + columns["order_row"] if "order_row" in columns else None
             if TOLD in names:
                 # Of all stages of a file at once, since each has few rows.
-                columns[TOLD] = _told(*(columns.pop(name) for name in FLAGS))
+                columns[TOLD] = _told(*(columns[name] for name in FLAGS))
+            here = [name for name in names if name in columns]
             rows = [
-                _Rows(known[code], numbers[mine], {k: _part(v, mine) for k, v in columns.items()})
-                for code, mine in _runs(codes, numbers)
-                if stages is None or known[code] in stages
+                _Rows(
+                    run.stage,
+                    part if run.is_whole else at[run.rows],
+                    {name: _part(columns[name], run.rows) for name in here}
+                    | {name: _values(run.told[name], name) for name in names if name in run.told},
+                )
+                for run in found.runs
+                if stages is None or run.stage in stages
             ]
-            if counted and rows:
-                rows[0] = rows[0]._replace(counts=_count(found, numbers))
+            if COUNTS in names and rows:
+                counts: Any = found.counts
+                if counts is None:
+                    is_asked = self._number[at] >= 0
+                    counts = _count(columns["n_events"], columns["n_coalesced"], is_asked)
+                rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
             return rows
 
         for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
@@ -437,7 +449,7 @@ class _Stages:
             return
         sizes: dict[str, int] = {}
         for one in self._read(()):
-            sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
+            sizes[one.stage] = sizes.get(one.stage, 0) + _size(one.at) * ROW_BYTES
         while sizes:
             some = [sizes.popitem()]
             while sizes and sum(size for _, size in some) + min(sizes.values()) <= AT_ONCE:
@@ -448,7 +460,7 @@ class _Stages:
     def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
         """Read some stages, or all, and return each; what was returned is not held."""
         found: dict[str, _Placed] = {}
-        every = np.arange(self._orders, dtype=np.int32)
+        orders = _Asked(self._rows, self._number)
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else (COUNTS,)
@@ -457,13 +469,14 @@ class _Stages:
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed = found.setdefault(rows.stage, _Placed(every))
-            placed.put(rows.numbers, (*columns, *alike))
+            found.setdefault(rows.stage, _Placed(orders)).put(rows.at, (*columns, *alike))
             counts += rows.counts
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
-            yield _block(stage, [*known], *found.pop(stage).taken())
+            numbers, taken = found.pop(stage).taken()
+            if len(numbers):
+                yield _block(stage, [*known], numbers, taken)
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
@@ -474,11 +487,12 @@ class _Stages:
 
     def event_counts(self) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``."""
-        counts = np.zeros((2, self._orders), dtype=np.int32)
+        counts = np.zeros((2, len(self._rows)), dtype=np.int32)
         for rows in self._read(("place", *COUNTED)):
-            place, n, shared = rows.columns.values()
-            first = place == 0
-            counts[:, rows.numbers[first]] = n[first], shared[first]
+            numbers = self._number[rows.at]
+            first = (rows.columns["place"] == 0) & (numbers >= 0)
+            for each, name in zip(counts, COUNTED, strict=True):
+                each[numbers[first]] = rows.columns[name][first]
         return event_counts(*counts)
 
     def ends(self) -> pd.DataFrame:
@@ -506,35 +520,37 @@ class _Stages:
         for name in OF_STAGES:
             pieces[name] = [np.empty(0, DTYPES[name])]
         for rows in self._read((*OF_STAGES, *NAMED[1:])):
-            size = rows.numbers.shape
-            pieces["orders"].append(rows.numbers)
+            numbers = self._number[rows.at]
+            mine = numbers >= 0
+            pieces["orders"].append(numbers[mine])
             of_stage = np.int32(known.setdefault(rows.stage, len(known)))
-            pieces["stage"].append(np.full(size, of_stage))
+            pieces["stage"].append(np.full(np.count_nonzero(mine), of_stage))
             for name in NAMED[1:]:
                 codes, names = rows.columns[name]
-                numbers = [known.setdefault(one, len(known)) for one in names]
-                pieces[name].append(np.array(numbers, np.int32)[codes])
+                of_name = [known.setdefault(one, len(known)) for one in names]
+                codes = np.array(of_name, np.int32)[codes]
+                pieces[name].append(np.broadcast_to(codes, mine.shape)[mine])
             for name in OF_STAGES:
-                pieces[name].append(rows.columns[name])
+                pieces[name].append(np.broadcast_to(rows.columns[name], mine.shape)[mine])
         found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
         orders = found["orders"]
-        counts = np.bincount(orders, minlength=self._orders)
+        counts = np.bincount(orders, minlength=len(self._rows))
         put = np.empty(len(orders), dtype=np.intp)
         put[(np.cumsum(counts) - counts)[orders] + found["place"]] = np.arange(len(orders))
         found = {name: values[put] for name, values in found.items()}
         return StageColumns([*known], **found)
 
 
-def _picked(file: PartFile, names: Sequence[str], stages: Collection[str] | None) -> pa.Table:
-    """Read columns of a file; of some stages not all groups of rows are needed."""
-    with file.groups() as groups:
-        told = [groups.same(group, "stage") if stages else None for group in range(len(groups))]
-        wanted = [
-            group
-            for group, one in enumerate(told)
-            if stages is None or one is None or one.value in stages
-        ]
-        return groups.read(wanted, names)
+def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
+    """Return a column of stages as ``_Rows`` have it."""
+    if name not in NAMED:
+        return _plain(values, _empty(name))
+    return (np.int32(0), [values.value]) if isinstance(values, Same) else coded(values)
+
+
+def _size(at: slice | Rows) -> int:
+    """Return how many rows of a set these are."""
+    return int(at.stop - at.start) if isinstance(at, slice) else len(at)
 
 
 def _empty(name: str) -> float:
@@ -542,23 +558,11 @@ def _empty(name: str) -> float:
     return np.nan if DTYPES[name] == "float64" else 0
 
 
-def _part(values: Any, rows: Any) -> Any:
+def _part(values: Any, rows: slice) -> Any:
     """Return some rows of a column; texts stay numbers with their names."""
     if isinstance(values, tuple):
         return values[0][rows], values[1]
-    return values[rows]
-
-
-def _runs(codes: NDArray[np.int32], numbers: Numbers) -> Iterator[tuple[int, Any]]:
-    """Return the rows of each stage, without those of no order that was asked for."""
-    cuts = (np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()
-    # Stages stand one after the other.
-    for begin, end in pairwise([0, *cuts, len(codes)] if len(codes) else []):
-        asked = numbers[begin:end] >= 0
-        if asked.all():
-            yield int(codes[begin]), slice(begin, end)
-        elif asked.any():
-            yield int(codes[begin]), begin + np.flatnonzero(asked)
+    return values[rows] if np.ndim(values) else values
 
 
 def _alike(values: Any) -> Any:
@@ -566,91 +570,110 @@ def _alike(values: Any) -> Any:
     return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
 
 
-def _count(stages: pa.Table, numbers: Numbers) -> NDArray[np.int64]:
+def _count(n: Numbers, shared: Numbers, is_asked: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return how many events some orders have, how many share a read, and how many have any."""
-    counted = stages.select(COUNTED)
-    if numbers.min(initial=0) < 0:
-        counted = counted.filter(pa.array(numbers >= 0))
-    n, shared = (each.drop_null().to_numpy() for each in counted.columns)
+    n, shared = n[is_asked], shared[is_asked]
     return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
 
 
+class _Asked(NamedTuple):
+    """Orders that are asked for."""
+
+    rows: Rows  # where each stands in the set
+    number: Numbers  # of each order of the set its place among these; -1 for the others
+
+    @property
+    def is_each(self) -> bool:
+        """Say whether they are those of the set, in its order."""
+        return is_each(self.rows, len(self.number))
+
+
 class _Placed:
-    """A stage while it is read: with a place for each of the orders as soon as many have it.
+    """A stage while it is read: with a place for each order of the set as soon as many have it.
 
     Parameters
     ----------
-    every
-        The number of each order that there is.
+    asked
+        The orders.
     """
 
-    def __init__(self, every: Numbers) -> None:
-        self._every = every
-        self._pieces: list[tuple[Numbers, Columns]] = []
+    def __init__(self, asked: _Asked) -> None:
+        self._asked = asked
+        self._pieces: list[tuple[slice | Rows, Columns]] = []
         self._size = 0
         self._alike: Columns = ()
         self._places: tuple[NDArray[Any], ...] | None = None
         self._is_plain = True  # no order has it twice, and all at one place, with one end
 
-    def put(self, numbers: Numbers, columns: Columns) -> None:
+    def put(self, at: slice | Rows, columns: Columns) -> None:
         """Add orders: durations, uncertainties, what else is told, places among stages, ends."""
-        self._size += len(numbers)
+        self._size += _size(at)
         if self._places is None:
-            self._pieces.append((numbers, columns))
+            self._pieces.append((at, columns))
             self._is_plain = self._is_plain and not any(map(np.ndim, columns[3:]))
-            if self._is_plain and self._size >= OFTEN * len(self._every):
+            if self._is_plain and self._size >= OFTEN * len(self._asked.rows):
                 self._spread()
-        elif not self._fits(numbers, columns):
-            self._size -= len(numbers)
-            self._pieces = [self.taken(), (numbers, columns)]
-            self._places, self._is_plain = None, False
+        elif not self._fits(at, columns):
+            numbers, taken = self.taken()
+            self._pieces = [(self._asked.rows[numbers], taken), (at, columns)]
+            self._is_plain = False
         else:
-            places = numbers.astype(np.intp)  # numpy would do so for each column
             for whole, values in zip(self._places, columns, strict=False):
-                whole[places] = values
+                whole[at] = values
 
     def _spread(self) -> None:
         """Put what was read to its place, so that it is in memory once."""
         pieces, self._pieces, self._size = self._pieces, [], 0
         self._alike = pieces[0][1][3:]
-        n = len(self._every)
+        # The system gives memory only where something is put.
+        n = len(self._asked.number)
         self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
         while pieces:
             self.put(*pieces.pop(0))
 
-    def _fits(self, numbers: Numbers, columns: Columns) -> bool:
+    def _fits(self, at: slice | Rows, columns: Columns) -> bool:
         """Say whether each order comes once, and all have the same place and end."""
         assert self._places is not None  # noqa: S101 - of whoever asks
         alike = columns[3:]
-        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][numbers].any():
+        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][at].any():
             return False
-        is_once = bool((numbers[1:] > numbers[:-1]).all())
-        return is_once or len(np.unique(numbers)) == len(numbers)
+        if isinstance(at, slice) or bool((at[1:] > at[:-1]).all()):
+            return True
+        return len(np.unique(at)) == len(at)
 
-    def taken(self) -> tuple[Numbers, Columns]:
+    def taken(self) -> tuple[Rows, Columns]:
         """Return the numbers of its orders in order, and the columns; they are not held."""
+        rows, number = self._asked
         if self._places is None:
             pieces, self._pieces = self._pieces, []
-            numbers = np.concatenate([some for some, _ in pieces])
+            numbers = np.concatenate([number[at] for at, _ in pieces])
             joined = [
-                np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
-                for at in range(5)
+                np.concatenate([np.broadcast_to(each[i], _size(at)) for at, each in pieces])
+                for i in range(5)
             ]
             in_order = np.lexsort((joined[3], numbers))
+            in_order = in_order[numbers[in_order] >= 0]
             return numbers[in_order], tuple(column[in_order] for column in joined)
-        places, self._places = self._places, None
-        if self._size == len(self._every):
-            return self._every, (*places, *self._alike)
-        there = np.flatnonzero(places[-1])
-        columns = tuple(column[there] for column in places)
-        return there.astype(np.int32), (*columns, *self._alike)
+        (*columns, told), self._places = self._places, None
+        numbers = np.arange(len(rows), dtype=np.int32)
+        if not self._asked.is_each:
+            told = told[rows]
+        there = told > 0
+        if not there.all():
+            told, numbers, rows = told[there], numbers[there], rows[there]
+        elif self._asked.is_each:
+            return numbers, (*columns, told, *self._alike)
+        taken = []
+        while columns:
+            taken.append(columns.pop(0)[rows])
+        return numbers, (*taken, told, *self._alike)
 
 
-def _told(*flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _told(*flags: Any) -> Any:
     """Return the flags of some stages as numbers above 0."""
-    told = np.ones(len(flags[0]), np.uint8)
+    told: Any = np.uint8(1)
     for bit, each in enumerate(flags, 1):
-        told |= each.view(np.uint8) << np.uint8(bit)
+        told = told | np.asarray(each).view(np.uint8) << np.uint8(bit)
     return told
 
 

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
@@ -179,6 +180,12 @@ class RowGroups:
         # Of floating-point numbers neither -0.0 nor what is no number is told.
         is_exact = told.has_min_max and not told.null_count and told.physical_type != "DOUBLE"
         return Same(told.min) if is_exact and told.min == told.max else None
+
+    def noted(self, key: str) -> Any:
+        """Return what the writer noted of the file, if that can be believed."""
+        if not self._told or key.encode() not in self._metadata.metadata:
+            return None
+        return orjson.loads(self._metadata.metadata[key.encode()])
 
     def read(self, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
         """Return columns of some groups, as they are in the file."""

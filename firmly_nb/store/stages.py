@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,6 +28,7 @@ from firmly_nb.store.columns import (
     DAMAGED,
     EventPositions,
     PartFile,
+    Same,
     at_once,
     lost_stages,
 )
@@ -52,7 +53,7 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -65,6 +66,12 @@ if TYPE_CHECKING:
 
 OF_ORDERS = ("recording_id", "run_id", "merchant", "variants", "outcome", "started_at")
 OF_EVENTS = ("event", "t_ms", "uncertainty_us", "coalesced")
+NAMED = ("stage", "from_milestone", "to_milestone")
+FLAGS = ("coalesced", "together", "gathered")
+COUNTED = ("n_events", "n_coalesced")
+OF_RUNS = ("to_milestone", "place")  # what a file says of a stage instead
+COUNTS = "counts"  # what these are of all orders, which no file has as a column
+NOTED = "firmly_nb.stages"  # what a file says of all rows of each stage
 GROUP_ROWS = 122_880  # as many as DuckDB reads at once
 ONE_GROUP = 65_536  # rows of a part that are not worth several groups
 
@@ -161,9 +168,6 @@ def _table(orders: pa.Table, made: StageColumns, counts: tuple[Numbers, Numbers]
     return conform(table, STORED_STAGES, STORED_STAGES.names).cast(schema)
 
 
-NAMED = ("stage", "from_milestone", "to_milestone")
-
-
 def _names(codes: NDArray[Any], names: list[str]) -> pa.DictionaryArray:
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
@@ -175,12 +179,13 @@ def write_stages(folder: Path, part: str) -> dict[str, Digest]:
     events = PartFile(folder / "events" / part, STORED_EVENTS)
     ids = events.read(["recording_id"])["recording_id"]
     positions = EventPositions.of(orders.read(["recording_id", "n_events"]), ids)
-    return _written(folder, part, stages_of(orders, events, positions)[0])
+    return _written(folder, part, stages_of(orders, events, positions)[0], orders.rows)
 
 
-def _written(folder: Path, part: str, table: pa.Table) -> dict[str, Digest]:
+def _written(folder: Path, part: str, table: pa.Table, orders: int) -> dict[str, Digest]:
     path = folder / FOLDER / part
-    with opened(path, table.schema) as writer:
+    notes = {**table.schema.metadata, NOTED: orjson.dumps(_notes(table, orders))}
+    with opened(path, table.schema.with_metadata(notes)) as writer:
         for group in _groups(table):
             writer.write_table(group, row_group_size=max(len(group), 1))
     return {f"{FOLDER}/{part}": finished(path)}
@@ -190,13 +195,117 @@ def _groups(table: pa.Table) -> Iterable[pa.Table]:
     """Cut a table so that no group of rows has two stages, unless it is small."""
     if len(table) <= ONE_GROUP:
         return [table]
-    codes, _ = coded(table["stage"])
-    cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(table)]
     return [
-        table.slice(begin, min(GROUP_ROWS, end - begin))
-        for first, end in pairwise(cuts)
-        for begin in range(first, end, GROUP_ROWS)
+        table.slice(begin, min(GROUP_ROWS, run.rows.stop - begin))
+        for run in _runs(table["stage"])
+        for begin in range(run.rows.start, run.rows.stop, GROUP_ROWS)
     ]
+
+
+class Run(NamedTuple):
+    """Rows one after the other that have one stage."""
+
+    stage: str
+    rows: slice
+    told: dict[str, Same] = {}  # noqa: RUF012 - columns of which all have the same
+    is_whole: bool = False  # they are those of each order of the part, in order
+
+
+def _runs(stage: pa.ChunkedArray) -> list[Run]:
+    codes, known = coded(stage)
+    cuts = (np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()
+    # Stages stand one after the other.
+    bounds = pairwise([0, *cuts, len(codes)] if len(codes) else [])
+    return [Run(known[codes[begin]], slice(begin, end)) for begin, end in bounds]
+
+
+def _notes(table: pa.Table, orders: int) -> dict[str, Any] | None:
+    """Return what is to be said of the rows of a part; None where a stage has several ends.
+
+    Whoever knows that need not read the columns that say the same for each row.
+    """
+    order_row, place = (table[name].to_numpy() for name in ("order_row", "place"))
+    ends, milestones = coded(table["to_milestone"])
+    runs = []
+    for stage, rows, *_ in _runs(table["stage"]):
+        if (place[rows] != place[rows.start]).any() or (ends[rows] != ends[rows.start]).any():
+            return None
+        runs.append(
+            {
+                "stage": stage,
+                "rows": rows.stop - rows.start,
+                "to_milestone": milestones[ends[rows.start]],
+                "place": int(place[rows.start]),
+                "is_whole": np.array_equal(order_row[rows], np.arange(orders)),
+            }
+        )
+    n, shared = (table[name].drop_null().to_numpy() for name in COUNTED)
+    counts = [int(each) for each in (n.sum(), shared.sum(), np.count_nonzero(n))]
+    return {"runs": runs, COUNTS: counts}
+
+
+class Picked(NamedTuple):
+    """Some of the stages of a part, as far as they had to be read."""
+
+    columns: Mapping[str, pa.ChunkedArray | Same]
+    runs: Sequence[Run]
+    counts: Sequence[int] | None = None  # of all orders of the part, where the file says so
+
+    @classmethod
+    def of(cls, table: pa.Table, names: Collection[str]) -> Picked:
+        """Return it of a table with all that is asked for."""
+        plain = {*names, "order_row", *(COUNTED if COUNTS in names else ())} - {COUNTS}
+        return cls({name: table[name] for name in plain}, _runs(table["stage"]))
+
+
+def picked(
+    source: PartFile | pa.Table, names: Sequence[str], stages: Collection[str] | None
+) -> Picked:
+    """Read columns of a file, except where it says what all rows of a stage have.
+
+    Parameters
+    ----------
+    source
+        The file, or a table of what is in none.
+    names
+        Which columns. Where their orders stand is read as ``order_row``, if need be; ``COUNTS``
+        stands for ``COUNTED``.
+    stages
+        Which stages; not all groups of rows are needed then.
+    """
+    if isinstance(source, pa.Table):
+        return Picked.of(source, names)
+    with source.groups() as groups:
+        every = range(len(groups))
+        told = [groups.same(group, "stage") if stages else None for group in every]
+        wanted = [g for g, one in enumerate(told) if not one or not stages or one.value in stages]
+        notes = groups.noted(NOTED)
+        if notes is None:
+            plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
+            return Picked.of(groups.read(wanted, [*plain - {COUNTS}]), names)
+        same = {name: {groups.same(group, name) for group in wanted} for name in FLAGS}
+        known = {
+            name: found.pop()
+            for name, found in same.items()
+            if name in names and len(found) == 1 and None not in found
+        }
+        read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
+
+        def row(before: int) -> int:
+            return sum(min(end, before) - min(begin, before) for begin, end in read)
+
+        runs, begin = [], 0
+        for run in notes["runs"]:
+            rows = slice(row(begin), row(begin + run["rows"]))
+            told_of = {name: Same(run[name]) for name in OF_RUNS}
+            runs.append(Run(run["stage"], rows, told_of, run["is_whole"]))
+            begin += run["rows"]
+        needed = [name for name in names if name not in {*known, *OF_RUNS, COUNTS}]
+        if not all(run.is_whole for run in runs):
+            needed.append("order_row")
+        table = groups.read(wanted, [*dict.fromkeys(needed)])
+        columns = {name: table[name] for name in table.column_names} | known
+        return Picked(columns, runs, notes[COUNTS] if COUNTS in names else None)
 
 
 # Reading them, of whatever version the set is.
@@ -305,7 +414,7 @@ class StageFiles:
                         continue
                     table = self._made(part)
                     if part.events is not None:
-                        found |= _written(staging, part.name, table)
+                        found |= _written(staging, part.name, table, len(part))
                 for name in found:
                     # One that the manifest does not know was left by somebody who was killed.
                     (stored_set.root / name).unlink(missing_ok=True)
