@@ -20,7 +20,7 @@ from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
-from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns, is_each
+from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import EVENTS, unfinished
 from firmly_nb.recordings.sources import (
@@ -101,13 +101,18 @@ def _order_columns(
     there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
     found: dict[str, NDArray[Any]] = {
-        name: np.empty(len(stored_set), c.dtype if name in numeric else np.int16)
+        name: _column(len(rows), c.dtype if name in numeric else "int16", is_there=name in there)
         for name, c in stored.items()
-        if name in there
     }
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
+    number = _numbers_of(stored_set, rows)
     # Each value goes to its place at once: of millions a second copy takes its time.
-    for here, values in _order_pieces(stored_set, there, rows):
+    for here, values in _order_pieces(stored_set, there, number):
+        numbers: Any = number[here]
+        mine: Any = slice(None)
+        if numbers.min(initial=0) < 0:
+            mine = np.flatnonzero(numbers >= 0)
+            numbers = numbers[mine]
         for name in there:
             put = values[name]
             if name in numeric:
@@ -116,15 +121,11 @@ def _order_columns(
                 put = _numbered(put, texts[name])
                 if len(texts[name]) > MANY_TEXTS and found[name].dtype == np.int16:
                     found[name] = found[name].astype(np.int32)
-            found[name][here] = put
+            found[name][numbers] = put[mine] if isinstance(put, np.ndarray) else put
     columns: dict[str, Any] = {}
-    is_each_asked = is_each(rows, len(stored_set))
     # What is a column of the table already need not stay as it was read.
     for name, column in stored.items():
-        if name not in there:
-            whole: Any = np.full(len(rows), EMPTY.get(column.dtype, -1))
-        else:
-            whole = found.pop(name) if is_each_asked else found.pop(name)[rows]
+        whole: Any = found.pop(name)
         if name in texts:
             whole = categorical(whole, [*texts[name]])
         columns[column.name] = pd.Series(whole, dtype=column.dtype, copy=False)
@@ -136,15 +137,21 @@ def _order_columns(
     return columns
 
 
-def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
+def _column(size: int, dtype: str, *, is_there: bool) -> NDArray[Any]:
+    """Return a column of nulls; one that is read has a value for each order, and none before."""
+    return np.empty(size, dtype) if is_there else np.full(size, EMPTY.get(dtype, -1), dtype)
+
+
+def _numbers_of(stored_set: StoredSet, rows: Rows) -> Rows:
     """Return the place of each recording of a set among these rows, -1 for the others."""
-    number = np.full(len(stored_set), -1, dtype=np.int32)
-    number[rows] = np.arange(len(rows), dtype=np.int32)
+    # Of the kind that numpy takes to put values by.
+    number = np.full(len(stored_set), -1, dtype=np.intp)
+    number[rows] = np.arange(len(rows))
     return number
 
 
 def _order_pieces(
-    stored_set: StoredSet, names: Sequence[str], rows: Rows
+    stored_set: StoredSet, names: Sequence[str], number: Rows
 ) -> Iterator[tuple[slice, dict[str, pa.Array | Same]]]:
     """Return columns of the orders of a set, and where they stand in it, some rows at a time.
 
@@ -166,12 +173,10 @@ def _order_pieces(
                 found.append((slice(a, b), values))
         return found
 
-    is_asked = np.zeros(len(stored_set), dtype=bool)
-    is_asked[rows] = True
     parts = [
         (begin, part.orders)
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
-        if is_asked[begin : begin + len(part)].any()
+        if number[begin : begin + len(part)].max(initial=-1) >= 0
     ]
     if all(file.is_known for _, file in parts):
         for pieces in in_turn(read, parts, FILES_AT_ONCE):
@@ -356,10 +361,10 @@ NO_COUNTS = np.zeros(3, dtype=np.int64)
 
 
 class _Rows(NamedTuple):
-    """Rows of one stage."""
+    """Rows of one stage, of orders that were asked for."""
 
     stage: str
-    at: slice | Rows  # where their orders stand in the set
+    numbers: Rows
     columns: dict[str, Any]  # an array each, or what all have; of texts the numbers, and the texts
     counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
@@ -377,7 +382,7 @@ class _Stages:
 
     def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
         files = stage_files(stored_set)
-        self._rows = rows
+        self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
         self._reads: Reads | None = None
         begins = np.append(stored_set.begins, len(stored_set))
@@ -405,33 +410,35 @@ class _Stages:
 
         def of_source(source: tuple[slice, PartFile | pa.Table]) -> list[_Rows]:
             part, file = source
+            number = self._number[part]
             counted: tuple[str, ...] = ()
             if COUNTS in names:
                 # A file says what all of its orders count.
-                is_all = self._number[part].min(initial=0) >= 0
+                is_all = number.min(initial=0) >= 0
                 counted = (COUNTS,) if is_all else ("order_row", *COUNTED)
             found = picked(file, (*stored, *counted), stages)
             columns = {name: _values(found.columns[name], name) for name in found.columns}
-            at: Any = part.start + columns["order_row"] if "order_row" in columns else None
+            numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
             if TOLD in names:
                 # Of all stages of a file at once, since each has few rows.
                 columns[TOLD] = _told(*(columns[name] for name in FLAGS))
-            here = [name for name in names if name in columns]
-            rows = [
-                _Rows(
-                    run.stage,
-                    part if run.is_whole else at[run.rows],
-                    {name: _part(columns[name], run.rows) for name in here}
-                    | {name: _values(run.told[name], name) for name in names if name in run.told},
-                )
-                for run in found.runs
-                if stages is None or run.stage in stages
-            ]
+            rows = []
+            for run in found.runs:
+                mine: Any = run.rows
+                asked = number if run.is_whole else numbers[mine]
+                if asked.min(initial=0) < 0:
+                    there = np.flatnonzero(asked >= 0)
+                    mine, asked = mine.start + there, asked[there]
+                if len(asked) and (stages is None or run.stage in stages):
+                    told = {
+                        name: _values(run.told[name], name) for name in names if name in run.told
+                    }
+                    read = {name: _part(columns[name], mine) for name in names if name in columns}
+                    rows.append(_Rows(run.stage, asked, told | read))
             if COUNTS in names and rows:
                 counts: Any = found.counts
                 if counts is None:
-                    is_asked = self._number[at] >= 0
-                    counts = _count(columns["n_events"], columns["n_coalesced"], is_asked)
+                    counts = _count(columns["n_events"], columns["n_coalesced"], numbers >= 0)
                 rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
             return rows
 
@@ -449,7 +456,7 @@ class _Stages:
             return
         sizes: dict[str, int] = {}
         for one in self._read(()):
-            sizes[one.stage] = sizes.get(one.stage, 0) + _size(one.at) * ROW_BYTES
+            sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
         while sizes:
             some = [sizes.popitem()]
             while sizes and sum(size for _, size in some) + min(sizes.values()) <= AT_ONCE:
@@ -460,7 +467,7 @@ class _Stages:
     def _blocks(self, stages: Collection[str] | None) -> Iterator[StageBlock]:
         """Read some stages, or all, and return each; what was returned is not held."""
         found: dict[str, _Placed] = {}
-        orders = _Asked(self._rows, self._number)
+        every = np.arange(self._orders, dtype=np.int32)
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else (COUNTS,)
@@ -469,14 +476,13 @@ class _Stages:
             ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            found.setdefault(rows.stage, _Placed(orders)).put(rows.at, (*columns, *alike))
+            placed = found.setdefault(rows.stage, _Placed(every))
+            placed.put(rows.numbers, (*columns, *alike))
             counts += rows.counts
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
-            numbers, taken = found.pop(stage).taken()
-            if len(numbers):
-                yield _block(stage, [*known], numbers, taken)
+            yield _block(stage, [*known], *found.pop(stage).taken())
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
@@ -487,12 +493,11 @@ class _Stages:
 
     def event_counts(self) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``."""
-        counts = np.zeros((2, len(self._rows)), dtype=np.int32)
+        counts = np.zeros((2, self._orders), dtype=np.int32)
         for rows in self._read(("place", *COUNTED)):
-            numbers = self._number[rows.at]
-            first = (rows.columns["place"] == 0) & (numbers >= 0)
-            for each, name in zip(counts, COUNTED, strict=True):
-                each[numbers[first]] = rows.columns[name][first]
+            place, *counted = (rows.columns[name] for name in ("place", *COUNTED))
+            first = np.broadcast_to(place == 0, rows.numbers.shape)
+            counts[:, rows.numbers[first]] = [each[first] for each in counted]
         return event_counts(*counts)
 
     def ends(self) -> pd.DataFrame:
@@ -520,21 +525,19 @@ class _Stages:
         for name in OF_STAGES:
             pieces[name] = [np.empty(0, DTYPES[name])]
         for rows in self._read((*OF_STAGES, *NAMED[1:])):
-            numbers = self._number[rows.at]
-            mine = numbers >= 0
-            pieces["orders"].append(numbers[mine])
+            size = rows.numbers.shape
+            pieces["orders"].append(rows.numbers.astype(np.int32))
             of_stage = np.int32(known.setdefault(rows.stage, len(known)))
-            pieces["stage"].append(np.full(np.count_nonzero(mine), of_stage))
+            pieces["stage"].append(np.full(size, of_stage))
             for name in NAMED[1:]:
                 codes, names = rows.columns[name]
-                of_name = [known.setdefault(one, len(known)) for one in names]
-                codes = np.array(of_name, np.int32)[codes]
-                pieces[name].append(np.broadcast_to(codes, mine.shape)[mine])
+                numbers = [known.setdefault(one, len(known)) for one in names]
+                pieces[name].append(np.broadcast_to(np.array(numbers, np.int32)[codes], size))
             for name in OF_STAGES:
-                pieces[name].append(np.broadcast_to(rows.columns[name], mine.shape)[mine])
+                pieces[name].append(np.broadcast_to(rows.columns[name], size))
         found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
         orders = found["orders"]
-        counts = np.bincount(orders, minlength=len(self._rows))
+        counts = np.bincount(orders, minlength=self._orders)
         put = np.empty(len(orders), dtype=np.intp)
         put[(np.cumsum(counts) - counts)[orders] + found["place"]] = np.arange(len(orders))
         found = {name: values[put] for name, values in found.items()}
@@ -548,17 +551,12 @@ def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
     return (np.int32(0), [values.value]) if isinstance(values, Same) else coded(values)
 
 
-def _size(at: slice | Rows) -> int:
-    """Return how many rows of a set these are."""
-    return int(at.stop - at.start) if isinstance(at, slice) else len(at)
-
-
 def _empty(name: str) -> float:
     """Return what stands for a null in a column of numbers or flags."""
     return np.nan if DTYPES[name] == "float64" else 0
 
 
-def _part(values: Any, rows: slice) -> Any:
+def _part(values: Any, rows: Any) -> Any:
     """Return some rows of a column; texts stay numbers with their names."""
     if isinstance(values, tuple):
         return values[0][rows], values[1]
@@ -576,97 +574,74 @@ def _count(n: Numbers, shared: Numbers, is_asked: NDArray[np.bool_]) -> NDArray[
     return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
 
 
-class _Asked(NamedTuple):
-    """Orders that are asked for."""
-
-    rows: Rows  # where each stands in the set
-    number: Numbers  # of each order of the set its place among these; -1 for the others
-
-    @property
-    def is_each(self) -> bool:
-        """Say whether they are those of the set, in its order."""
-        return is_each(self.rows, len(self.number))
-
-
 class _Placed:
-    """A stage while it is read: with a place for each order of the set as soon as many have it.
+    """A stage while it is read: with a place for each of the orders as soon as many have it.
 
     Parameters
     ----------
-    asked
-        The orders.
+    every
+        The number of each order that there is.
     """
 
-    def __init__(self, asked: _Asked) -> None:
-        self._asked = asked
-        self._pieces: list[tuple[slice | Rows, Columns]] = []
+    def __init__(self, every: Numbers) -> None:
+        self._every = every
+        self._pieces: list[tuple[Rows, Columns]] = []
         self._size = 0
         self._alike: Columns = ()
         self._places: tuple[NDArray[Any], ...] | None = None
         self._is_plain = True  # no order has it twice, and all at one place, with one end
 
-    def put(self, at: slice | Rows, columns: Columns) -> None:
+    def put(self, numbers: Rows, columns: Columns) -> None:
         """Add orders: durations, uncertainties, what else is told, places among stages, ends."""
-        self._size += _size(at)
+        self._size += len(numbers)
         if self._places is None:
-            self._pieces.append((at, columns))
+            self._pieces.append((numbers, columns))
             self._is_plain = self._is_plain and not any(map(np.ndim, columns[3:]))
-            if self._is_plain and self._size >= OFTEN * len(self._asked.rows):
+            if self._is_plain and self._size >= OFTEN * len(self._every):
                 self._spread()
-        elif not self._fits(at, columns):
-            numbers, taken = self.taken()
-            self._pieces = [(self._asked.rows[numbers], taken), (at, columns)]
-            self._is_plain = False
+        elif not self._fits(numbers, columns):
+            self._size -= len(numbers)
+            self._pieces = [self.taken(), (numbers, columns)]
+            self._places, self._is_plain = None, False
         else:
             for whole, values in zip(self._places, columns, strict=False):
-                whole[at] = values
+                whole[numbers] = values
 
     def _spread(self) -> None:
         """Put what was read to its place, so that it is in memory once."""
         pieces, self._pieces, self._size = self._pieces, [], 0
         self._alike = pieces[0][1][3:]
-        # The system gives memory only where something is put.
-        n = len(self._asked.number)
+        n = len(self._every)
         self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
         while pieces:
             self.put(*pieces.pop(0))
 
-    def _fits(self, at: slice | Rows, columns: Columns) -> bool:
+    def _fits(self, numbers: Rows, columns: Columns) -> bool:
         """Say whether each order comes once, and all have the same place and end."""
         assert self._places is not None  # noqa: S101 - of whoever asks
         alike = columns[3:]
-        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][at].any():
+        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][numbers].any():
             return False
-        if isinstance(at, slice) or bool((at[1:] > at[:-1]).all()):
-            return True
-        return len(np.unique(at)) == len(at)
+        is_once = bool((numbers[1:] > numbers[:-1]).all())
+        return is_once or len(np.unique(numbers)) == len(numbers)
 
-    def taken(self) -> tuple[Rows, Columns]:
+    def taken(self) -> tuple[Numbers, Columns]:
         """Return the numbers of its orders in order, and the columns; they are not held."""
-        rows, number = self._asked
         if self._places is None:
             pieces, self._pieces = self._pieces, []
-            numbers = np.concatenate([number[at] for at, _ in pieces])
+            numbers = np.concatenate([some for some, _ in pieces]).astype(np.int32)
             joined = [
-                np.concatenate([np.broadcast_to(each[i], _size(at)) for at, each in pieces])
-                for i in range(5)
+                np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
+                for at in range(5)
             ]
             in_order = np.lexsort((joined[3], numbers))
-            in_order = in_order[numbers[in_order] >= 0]
             return numbers[in_order], tuple(column[in_order] for column in joined)
-        (*columns, told), self._places = self._places, None
-        numbers = np.arange(len(rows), dtype=np.int32)
-        if not self._asked.is_each:
-            told = told[rows]
-        there = told > 0
-        if not there.all():
-            told, numbers, rows = told[there], numbers[there], rows[there]
-        elif self._asked.is_each:
-            return numbers, (*columns, told, *self._alike)
-        taken = []
-        while columns:
-            taken.append(columns.pop(0)[rows])
-        return numbers, (*taken, told, *self._alike)
+        places, self._places = self._places, None
+        if self._size == len(self._every):
+            return self._every, (*places, *self._alike)
+        there = np.flatnonzero(places[-1])
+        columns = tuple(column[there] for column in places)
+        return there.astype(np.int32), (*columns, *self._alike)
 
 
 def _told(*flags: Any) -> Any:

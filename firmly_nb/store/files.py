@@ -370,7 +370,7 @@ def _quoted(text: str) -> str:
     return quote(text, safe="").replace("~", "%7E")
 
 
-# What figures read of each order, and what hardly becomes smaller: to unpack it better takes longer.
+# What figures read of each order and hardly becomes smaller: to unpack it better takes longer.
 QUICK = frozenset(
     {
         *("duration_ms", "uncertainty_us", "coalesced", "together"),
