@@ -335,13 +335,12 @@ def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Events
 def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
     """Return the stages of a set as a DuckDB relation: its files, and what is in none."""
     files = stage_files(stored_set)
-    paths = files.checked_paths()
     nothing = arrow_schema(STORED_STAGES).empty_table()
     made = plain_texts(pa.concat_tables([nothing, *files.tables]).unify_dictionaries())
     found = as_declared(connection.from_arrow(made), "stages")
-    if not paths:
+    if not files.paths:
         return found
-    return as_declared(parquet(paths, connection), "stages").union(found)
+    return as_declared(parquet(files.paths, connection), "stages").union(found)
 
 
 def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
@@ -382,7 +381,7 @@ class _Stages:
     """
 
     def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
-        self._files = files = stage_files(stored_set)
+        files = stage_files(stored_set)
         self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
         self._reads: Reads | None = None
@@ -443,24 +442,16 @@ class _Stages:
                 rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
             return rows
 
-        for at, found in enumerate(in_turn(of_source, [*self._sources], FILES_AT_ONCE)):
+        for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
             if failed(found):
-                self._sources[at] = self._instead(self._sources[at][1], found)
-                yield from of_source(self._sources[at])
-            else:
-                yield from found
-
-    def _instead(self, file: Any, error: Exception) -> tuple[slice, pa.Table]:
-        """Return what is read instead of a file that is not what was saved."""
-        if not isinstance(file, PartFile) or file.is_checked:
-            text = f"The saved set changed while it was read: {str(error)[:200].rstrip('.')}."
-            raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from error
-        return slice(0, len(self._number)), self._files.made_again(file, error)
+                text = f"The saved set changed while it was read: {str(found)[:200].rstrip('.')}."
+                raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from found
+            yield from found
 
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        # A file has more columns than are read of it, so that it takes more room.
-        if sum(one.nbytes for _, one in self._sources) <= AT_ONCE:
+        rows = sum(one.rows if isinstance(one, PartFile) else len(one) for _, one in self._sources)
+        if rows * ROW_BYTES <= AT_ONCE:
             yield from self._blocks(None)
             return
         sizes: dict[str, int] = {}

@@ -43,7 +43,6 @@ TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
 FEW_GROUPS = 2  # of rows of a file
-MOST_READ_ONCE = 2**24  # bytes of a file that are in memory while it is read
 NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
 FEW_FILES = 500  # of more it would be a hundred megabytes
 NOT_KNOWN = int(np.iinfo(np.int64).min)  # a start; pandas' NaT is the same number
@@ -70,57 +69,22 @@ class PartFile:
     ) -> None:
         self.path = path
         self.table = table
-        self.digest = digest
-        self._is_checked = digest is None
-        self._is_kept = is_kept
-        self._metadata: Any = None
-        self._learnt: tuple[tuple[str, ...], Positions] | None = None
-
-    @property
-    def is_known(self) -> bool:
-        """Say whether its size and SHA-256 were kept."""
-        return self.digest is not None
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes were saved; 0 if that is not known."""
-        return self.digest.size if self.digest else 0
-
-    @property
-    def is_checked(self) -> bool:
-        """Say whether it was looked at, where there is something to hold it against."""
-        return self._is_checked
-
-    def look(self) -> None:
-        """See whether it can be opened, without a look at whether it is what was saved."""
+        self._unchecked = digest
+        self.is_known = digest is not None
         try:
             # Opened here, its file system need not be looked for.
-            with pa.OSFile(str(self.path)) as source:
-                self._learn(pq.ParquetFile(source))
+            with pa.OSFile(str(path)) as source:
+                file = pq.ParquetFile(source)
+                metadata = file.metadata
+                # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
+                self._names = tuple(file.schema_arrow.names)
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
-
-    def _learn(self, file: pq.ParquetFile) -> tuple[tuple[str, ...], Positions]:
-        metadata = file.metadata
         groups = range(metadata.num_row_groups)
-        bounds = np.cumsum([0, *(metadata.row_group(group).num_rows for group in groups)])
-        if self._is_kept and len(groups) <= FEW_GROUPS:
-            self._metadata = metadata
-        # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
-        self._learnt = (tuple(file.schema_arrow.names), bounds)
-        return self._learnt
-
-    def _known(self) -> tuple[tuple[str, ...], Positions]:
-        if self._learnt is None:
-            self.look()
-        assert self._learnt is not None  # noqa: S101 - it was opened
-        return self._learnt
-
-    @property
-    def bounds(self) -> Positions:
-        """Where each group of rows begins, and the number of all rows."""
-        return self._known()[1]
+        counts = [metadata.row_group(group).num_rows for group in groups]
+        self.bounds = np.cumsum([0, *counts])
+        self._metadata = metadata if is_kept and len(groups) <= FEW_GROUPS else None
 
     @property
     def rows(self) -> int:
@@ -129,7 +93,7 @@ class PartFile:
 
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
-        return name in self._known()[0]
+        return name in self._names
 
     def check(self) -> None:
         """Look once whether the file is what was saved.
@@ -142,36 +106,16 @@ class PartFile:
             If it cannot be read.
         """
         # A change that Parquet does not notice would be another quantity, or no cart.
-        if not self._is_checked:
-            self._hold(self.path)
-
-    def _hold(self, found: Path | bytes) -> None:
-        """Hold the file, or what was read from it, against what was saved."""
-        if self.digest and (difference := self.digest.difference(found)):
+        if self._unchecked and (difference := self._unchecked.difference(self.path)):
             raise ValueError(difference)
-        self._is_checked = True
-
-    @contextmanager
-    def _open(self, **options: bool) -> Iterator[pq.ParquetFile]:
-        """Open the file if it is what was saved."""
-        if not self._is_checked and self.digest and self.digest.size <= MOST_READ_ONCE:
-            # Both for the look at it and for its columns.
-            content = self.path.read_bytes()
-            self._hold(content)
-            source = pa.BufferReader(content)
-        else:
-            self.check()
-            source = pa.OSFile(str(self.path))
-        with source:
-            file = pq.ParquetFile(source, metadata=self._metadata, **options)
-            if self._learnt is None:
-                self._learn(file)
-            yield file
+        self._unchecked = None
 
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
-        with self._open(page_checksum_verification=True) as file:
-            known = set(self._known()[0])
+        self.check()
+        with pa.OSFile(str(self.path)) as source:
+            file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
+            known = set(self._names)
             if "reordered" not in known:
                 # Older versions wrote the sum of both counters under this name.
                 known.discard("retransmits")
@@ -186,8 +130,11 @@ class PartFile:
     @contextmanager
     def groups(self) -> Iterator[RowGroups]:
         """Open a file that is what was saved, and give its groups of rows."""
-        with self._open() as file:
-            yield RowGroups(file, self._known()[0], told=self.is_known)
+        self.check()
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            file = pq.ParquetFile(source, metadata=self._metadata)
+            yield RowGroups(file, self._names, told=self.is_known)
 
 
 class Same(NamedTuple):
@@ -276,9 +223,7 @@ class Part:
             self.events = PartFile(
                 root / "events" / name, STORED_EVENTS, known["events"], is_kept=is_kept
             )
-            self.events.look()
         except DAMAGED as error:
-            self.events = None
             self.problem = lost_events(root, name, len(self), error)
 
     def __len__(self) -> int:

@@ -92,23 +92,21 @@ class Digest:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path | bytes) -> Digest:
-        """Return the digest of a file, or of what was read from one."""
-        if isinstance(path, bytes):
-            return cls(len(path), hashlib.sha256(path).hexdigest())
+    def of(cls, path: Path) -> Digest:
+        """Read a file and return its digest."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return cls(file.tell(), digest)
 
-    def difference(self, path: Path | bytes) -> str | None:
-        """Return how a file, or what was read from it, differs from what was saved; None where it does not.
+    def difference(self, path: Path) -> str | None:
+        """Return how a file differs from what was saved; None where it does not.
 
         Raises
         ------
         OSError
             If it cannot be read.
         """
-        size = len(path) if isinstance(path, bytes) else path.stat().st_size
+        size = path.stat().st_size
         if size != self.size:
             return f"it has {size:,} bytes, {self.size:,} were saved"
         return None if Digest.of(path) == self else "its SHA-256 is not that of what was saved"

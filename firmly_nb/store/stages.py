@@ -30,7 +30,6 @@ from firmly_nb.store.columns import (
     PartFile,
     Same,
     at_once,
-    failed,
     lost_stages,
 )
 from firmly_nb.store.files import (
@@ -326,8 +325,7 @@ class StageFiles:
     Attributes
     ----------
     files, begins
-        The files, and for each the row of its part's first order among all of the set. Whether
-        they are what was saved shows when they are read.
+        The files, and for each the row of its part's first order among all of the set.
     tables
         What is in no file; each order's row is that among all of the set.
     """
@@ -337,52 +335,46 @@ class StageFiles:
         self.files: list[PartFile] = []
         self.begins: list[int] = []
         self.tables: list[pa.Table] = []
-        self._made_again: dict[PartFile, pa.Table] = {}
+        begins = stored_set.begins.tolist()
         missing = []
-        for part, begin in zip(stored_set.parts, stored_set.begins.tolist(), strict=False):
-            if digest := stored_set.files.get(f"{FOLDER}/{part.name}"):
-                self._add(part, digest, begin)
-            else:  # an older version wrote it
-                missing.append((part, begin))
+        found = at_once(self._saved, stored_set.parts)
+        for part, begin, file in zip(stored_set.parts, begins, found, strict=False):
+            if isinstance(file, PartFile):
+                self._add(file, begin)
+                continue
+            if file is not None:
+                self._set.warn(lost_stages(self._path(part), file))
+            missing.append((part, begin))
         gained = self._gain([part for part, _ in missing])
         for part, begin in missing:
             if part.name in gained:
-                self._add(part, gained[part.name], begin)
+                self._add(PartFile(self._path(part), STORED_STAGES, gained[part.name]), begin)
             else:
-                self._make(part, begin)
+                table = self._made(part)
+                row = pc.add(table["order_row"], pa.scalar(begin, pa.int32()))
+                at = table.column_names.index("order_row")
+                self.tables.append(table.set_column(at, "order_row", row))
 
-    def checked_paths(self) -> list[str]:
-        """Return the files that are what was saved."""
-        files = [*self.files]
-        for file, found in zip(files, at_once(PartFile.check, files), strict=True):
-            if failed(found):
-                self.made_again(file, found)
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the files."""
         return [str(file.path) for file in self.files]
-
-    def made_again(self, file: PartFile, error: Exception) -> pa.Table:
-        """Make the stages again that a file does not hold as they were saved; see ``tables``."""
-        if file not in self._made_again:  # another one may have asked before
-            self._set.warn(lost_stages(file.path, error))
-            at = self.files.index(file)
-            begin = self.begins[at]
-            self._made_again[file] = self._make(self._set.part_of(begin)[0], begin)
-            del self.files[at], self.begins[at]
-        return self._made_again[file]
 
     def _path(self, part: Part) -> Path:
         return self._set.root / FOLDER / part.name
 
-    def _add(self, part: Part, digest: Digest, begin: int) -> None:
+    def _saved(self, part: Part) -> PartFile | None:
+        """Return the file of a part if it is what was saved; None if an older version wrote it."""
+        digest = self._set.files.get(f"{FOLDER}/{part.name}")
+        if digest is None:
+            return None
         file = PartFile(self._path(part), STORED_STAGES, digest, is_kept=self._set.is_kept)
+        file.check()
+        return file
+
+    def _add(self, file: PartFile, begin: int) -> None:
         self.files.append(file)
         self.begins.append(begin)
-
-    def _make(self, part: Part, begin: int) -> pa.Table:
-        table = self._made(part)
-        row = pc.add(table["order_row"], pa.scalar(begin, pa.int32()))
-        at = table.column_names.index("order_row")
-        self.tables.append(table.set_column(at, "order_row", row))
-        return self.tables[-1]
 
     def _made(self, part: Part) -> pa.Table:
         """Make the stages of a part; one whose events are damaged has none that were reached."""
