@@ -100,15 +100,12 @@ def _order_columns(
     stored = {"merchant" if c.name == "domain" else c.name: c for c in wanted if c.name not in own}
     there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
-    found: dict[str, NDArray[Any]] = {
-        name: _column(len(rows), c.dtype if name in numeric else "int16", is_there=name in there)
-        for name, c in stored.items()
-    }
+    found = {name: _Column(column, len(rows)) for name, column in stored.items()}
     texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
     number = _numbers_of(stored_set, rows)
     # Each value goes to its place at once: of millions a second copy takes its time.
     for here, values in _order_pieces(stored_set, there, number):
-        numbers: Any = number[here]
+        numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
         mine: Any = slice(None)
         if numbers.min(initial=0) < 0:
             mine = np.flatnonzero(numbers >= 0)
@@ -119,13 +116,13 @@ def _order_columns(
                 put = _plain(put, EMPTY[stored[name].dtype])
             else:
                 put = _numbered(put, texts[name])
-                if len(texts[name]) > MANY_TEXTS and found[name].dtype == np.int16:
-                    found[name] = found[name].astype(np.int32)
-            found[name][numbers] = put[mine] if isinstance(put, np.ndarray) else put
+                if len(texts[name]) > MANY_TEXTS:
+                    found[name].widen()
+            found[name].put(numbers, put[mine] if np.ndim(put) else put)
     columns: dict[str, Any] = {}
     # What is a column of the table already need not stay as it was read.
     for name, column in stored.items():
-        whole: Any = found.pop(name)
+        whole: Any = found.pop(name).whole()
         if name in texts:
             whole = categorical(whole, [*texts[name]])
         columns[column.name] = pd.Series(whole, dtype=column.dtype, copy=False)
@@ -137,21 +134,55 @@ def _order_columns(
     return columns
 
 
-def _column(size: int, dtype: str, *, is_there: bool) -> NDArray[Any]:
-    """Return a column of nulls; one that is read has a value for each order, and none before."""
-    return np.empty(size, dtype) if is_there else np.full(size, EMPTY.get(dtype, -1), dtype)
+class _Column:
+    """A column while it is read: one value until another one comes; texts are numbers.
+
+    Parameters
+    ----------
+    column
+        The column.
+    size
+        How many values it has.
+    """
+
+    def __init__(self, column: Column, size: int) -> None:
+        self._size = size
+        self._dtype = column.dtype if column.dtype in EMPTY else "int16"
+        self._one: Any = None
+        self._nothing = EMPTY.get(column.dtype, -1)
+        self._values: NDArray[Any] | None = None
+
+    def put(self, numbers: Rows, values: Any) -> None:
+        """Put values to their places."""
+        if self._values is None:
+            if not np.ndim(values) and self._one in {None, values}:
+                self._one = values
+                return
+            self._values = self.whole()
+        self._values[numbers] = values
+
+    def widen(self) -> None:
+        """Make room for numbers of very many texts."""
+        self._dtype = "int32"
+        if self._values is not None:
+            self._values = self._values.astype(np.int32, copy=False)
+
+    def whole(self) -> NDArray[Any]:
+        """Return all values."""
+        if self._values is not None:
+            return self._values
+        return np.full(self._size, self._nothing if self._one is None else self._one, self._dtype)
 
 
-def _numbers_of(stored_set: StoredSet, rows: Rows) -> Rows:
+def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     """Return the place of each recording of a set among these rows, -1 for the others."""
-    # Of the kind that numpy takes to put values by.
-    number = np.full(len(stored_set), -1, dtype=np.intp)
-    number[rows] = np.arange(len(rows))
+    number = np.full(len(stored_set), -1, dtype=np.int32)
+    number[rows] = np.arange(len(rows), dtype=np.int32)
     return number
 
 
 def _order_pieces(
-    stored_set: StoredSet, names: Sequence[str], number: Rows
+    stored_set: StoredSet, names: Sequence[str], number: Numbers
 ) -> Iterator[tuple[slice, dict[str, pa.Array | Same]]]:
     """Return columns of the orders of a set, and where they stand in it, some rows at a time.
 
@@ -410,12 +441,12 @@ class _Stages:
 
         def of_source(source: tuple[slice, PartFile | pa.Table]) -> list[_Rows]:
             part, file = source
-            number = self._number[part]
-            counted: tuple[str, ...] = ()
-            if COUNTS in names:
-                # A file says what all of its orders count.
-                is_all = number.min(initial=0) >= 0
-                counted = (COUNTS,) if is_all else ("order_row", *COUNTED)
+            number = self._number[part].astype(np.intp)  # numpy would do so for each column
+            # A file says what all of its orders count, and not what some do.
+            is_all = number.min(initial=0) >= 0
+            counted = (
+                () if COUNTS not in names else (COUNTS,) if is_all else ("order_row", *COUNTED)
+            )
             found = picked(file, (*stored, *counted), stages)
             columns = {name: _values(found.columns[name], name) for name in found.columns}
             numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
@@ -430,15 +461,11 @@ class _Stages:
                     there = np.flatnonzero(asked >= 0)
                     mine, asked = mine.start + there, asked[there]
                 if len(asked) and (stages is None or run.stage in stages):
-                    told = {
-                        name: _values(run.told[name], name) for name in names if name in run.told
-                    }
-                    read = {name: _part(columns[name], mine) for name in names if name in columns}
+                    told = {k: _values(v, k) for k, v in run.told.items() if k in names}
+                    read = {k: _part(columns[k], mine) for k in names if k in columns}
                     rows.append(_Rows(run.stage, asked, told | read))
-            if COUNTS in names and rows:
-                counts: Any = found.counts
-                if counts is None:
-                    counts = _count(columns["n_events"], columns["n_coalesced"], numbers >= 0)
+            if counted and rows:
+                counts = found.counts or _count(*(columns[k][numbers >= 0] for k in COUNTED))
                 rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
             return rows
 
@@ -568,10 +595,9 @@ def _alike(values: Any) -> Any:
     return values[0] if np.ndim(values) and bool((values == values[0]).all()) else values
 
 
-def _count(n: Numbers, shared: Numbers, is_asked: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _count(n: Numbers, shared: Numbers) -> Sequence[int]:
     """Return how many events some orders have, how many share a read, and how many have any."""
-    n, shared = n[is_asked], shared[is_asked]
-    return np.array([n.sum(), shared.sum(), np.count_nonzero(n)], dtype=np.int64)
+    return [n.sum(), shared.sum(), np.count_nonzero(n)]
 
 
 class _Placed:
