@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.records import End
 from firmly_nb.recordings import figures
+from firmly_nb.store import stages as stored_stages
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 from tests.store.stored_recordings import several
 
@@ -91,6 +94,25 @@ def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
 ):
     monkeypatch.setattr(figures, "AT_ONCE", at_once)
     same_figures(fnb.load(folder), recs)
+
+
+def test_a_file_says_once_what_all_rows_of_a_stage_have(tmp_path, recs, monkeypatch):
+    # As of a large part: each stage in groups of rows of its own.
+    monkeypatch.setattr(stored_stages, "ONE_GROUP", 0)
+    monkeypatch.setattr(stored_stages, "GROUP_ROWS", 7)
+    monkeypatch.setattr(figures, "AT_ONCE", 1)
+    some = fnb.Recordings([rec for rec in recs if rec.domain == "a.test"][:60])
+    some.save(tmp_path)
+    notes = [
+        json.loads(pq.read_metadata(path).metadata[stored_stages.NOTED.encode()])
+        for path in tmp_path.glob("stages/**/*.parquet")
+    ]
+    # Of a stage that some orders do not have the rows themselves say whose they are.
+    assert {run["is_whole"] for note in notes for run in note["runs"]} == {True, False}
+    found = fnb.load(tmp_path)
+    pd.testing.assert_frame_equal(found[5:].funnel(), some[5:].funnel(), check_exact=True)
+    drifts = [repr(each.drift("item-added")) for each in (found, some)]
+    assert drifts[0] == drifts[1]
 
 
 @pytest.mark.parametrize("plain", [0, 5, 30])  # orders that are read before the others
