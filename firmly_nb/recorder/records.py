@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import islice
+from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
 from zlib import crc32
 
@@ -56,6 +57,7 @@ LARGE_BYTES = 64 * 1024
 MOST_OUTLINED, MOST_OUTLINED_BYTES = 5_000, 64 * 1024  # values, and their JSON
 LARGE_OBJECT, LONGEST_OUTLINED = 100, 1_000  # fields, of which few are looked at; characters
 FIRST_FIELDS = 20
+SAME = ("event", "clock", "id", "kind")  # texts that most events share
 OUTLINE = "outline"  # its name in what is written
 # The last field of a large record's line, and how it is told that the line is as it was written.
 LAST_FIELD = re.compile(rb',"crc32":([0-9]+),"(data|confirmation)":')
@@ -501,7 +503,10 @@ def from_dict(values: Any, exact: str | None = None, text: bytes | None = None) 
                 values = {**values, "retransmits": None}
             if text is not None:
                 values = {**values, Event.PACKS: None}
-            event = Event(**_known(Event, values), _exact=exact)
+            known = _known(Event, values)
+            # Of a million events few have a name of their own.
+            known |= {name: intern(known[name]) for name in SAME if name in known}
+            event = Event(**known, _exact=exact)
             return event.packed() if text is None else event.hold(text, values.get(OUTLINE))
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
