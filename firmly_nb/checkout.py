@@ -92,7 +92,8 @@ class Checkout:
     @property
     def cart(self) -> ShownCart | None:
         """Cart after the last call; None before the first."""
-        return None if self._calls.cart is None else ShownCart(self._calls.cart)
+        cart = self._calls.cart
+        return None if cart is None else ShownCart(cart)
 
     @property
     def recording(self) -> Recording | None:

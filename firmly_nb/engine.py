@@ -14,13 +14,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
@@ -568,17 +569,13 @@ class Bench:
         """
         records: list[Record] = []
         failures: list[str] = []
+        tell = _listening(on_record, failures)
 
         def keep(item: Record) -> None:
             records.append(item)
             if isinstance(item, Start):
                 self._last = records
-            try:
-                on_record(item)
-            # Also sys.exit() and the like: they would end the loop of every lab.
-            except BaseException as error:  # noqa: BLE001 - the order goes on
-                name, words = type(error).__name__, safe_text(error)
-                failures.append(name if words == name else f"{name}: {words}")
+            tell(item)
 
         try:
             if job.call:
@@ -641,7 +638,7 @@ class Bench:
         if step.name == "add_line_item" and not calls.has_line:
             step = step.model_copy(update={"flush_cart": True})
         request = request_of(step, calls.cart)
-        if step.item and not calls.cart:
+        if step.item and calls.cart_json is None:
             asked = {"variant_id": step.item.variant_id, "quantity": step.item.quantity}
             calls.start = replace(calls.start, items=[asked])
         if step.name == "set_shipping_info":
@@ -677,7 +674,7 @@ class Bench:
         """
         async with self._device_of(calls) as device:
             job = self._job_of(calls, step, device.session.access_token)
-            await self._record_one(job, _both(calls.take, on_record))
+            await self._record_one(job, _taking(calls, on_record))
             if failure := calls.error:
                 raise failure  # here, so that a session that ended is renewed
         return calls.cart or {}
@@ -694,13 +691,13 @@ class Bench:
             token = device.session.access_token
             job = await self._complete_job(calls, card, billing_info, token)
             try:
-                await self._record_one(job, _both(calls.take, on_record))
+                await self._record_one(job, _taking(calls, on_record))
             finally:
                 if calls.ended:
-                    self.last = Recording(calls.records)
+                    self.last = _recording(calls)
                     self._heed_refusal(self.last)
                     self._hand_back(calls)
-            rec = Recording(calls.records)
+            rec = _recording(calls)
             return await self._settled(rec, token, must=False) if calls.settle else rec
 
     async def change(self, domain: str, step: Step) -> dict[str, Any]:
@@ -713,10 +710,11 @@ class Bench:
             cart = await self.client().change_cart(
                 request.method, domain, request.path, device.session.access_token, request.body
             )
-            calls.cart = redact(cart)
+            cart = redact(cart)
+            calls.cart_json = orjson.dumps(cart)
         if step.name == "set_shipping_info":
             calls.shipping_info = step.address
-        return calls.cart
+        return cart
 
     def flow_of_single_calls(self, domain: str, options: Options) -> Calls:
         """Return a flow of one call: it orders what the single calls put into a cart."""
@@ -726,7 +724,7 @@ class Bench:
         calls = self.begin_flow(domain, options)
         calls.number = built.number if built else number
         if built:
-            calls.cart, calls.shipping_info = built.cart, built.shipping_info
+            calls.cart_json, calls.shipping_info = built.cart_json, built.shipping_info
             calls.start = replace(calls.start, items=lines_of(built.cart))
         return calls
 
@@ -746,7 +744,7 @@ class Bench:
         self._hand_back(calls)
         if calls.records and not calls.ended:
             calls.take(self._end_of_left(calls))
-            self.last = Recording(calls.records)
+            self.last = _recording(calls)
 
     @asynccontextmanager
     async def _device_of(self, calls: Calls) -> AsyncIterator[Device]:
@@ -946,13 +944,32 @@ def _calls(start: Start, options: Options) -> Calls:
     )
 
 
-def _both(
-    take: Callable[[Record], None], on_record: Callable[[Record], None]
-) -> Callable[[Record], None]:
+def _recording(calls: Calls) -> Recording:
+    return Recording(calls.records, _callback_failures(calls.callback_failures))
+
+
+def _taking(calls: Calls, on_record: Callable[[Record], None]) -> Callable[[Record], None]:
+    tell = _listening(on_record, calls.callback_failures)
+
     def told(record: Record) -> None:
-        take(record)
-        with suppress(BaseException):  # whose callback it is: the order goes on
+        calls.take(record)
+        tell(record)
+
+    return told
+
+
+def _listening(
+    on_record: Callable[[Record], None], failures: list[str]
+) -> Callable[[Record], None]:
+    """Return a callback that notes what somebody's callback raised: the order goes on."""
+
+    def told(record: Record) -> None:
+        try:
             on_record(record)
+        # Also sys.exit() and the like: they would end the loop of every lab.
+        except BaseException as error:  # noqa: BLE001 - it is said with the recording
+            name, words = type(error).__name__, safe_text(error)
+            failures.append(name if words == name else f"{name}: {words}")
 
     return told
 

@@ -161,6 +161,11 @@ class _Packing:
         return getattr(self, self.PACKS) if self._outline is None else self._outline
 
     @property
+    def is_outlined(self) -> bool:
+        """True if the outline is not the JSON itself."""
+        return self._outline is not None
+
+    @property
     def json(self) -> bytes:
         """The JSON as text."""
         return orjson.dumps(getattr(self, self.PACKS)) if self._json is None else self._json

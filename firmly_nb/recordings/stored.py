@@ -117,6 +117,7 @@ EVENT_PARTS = [
     "retransmits",
     "reordered",
     "event_id",
+    "outline",
     "raw",
 ]
 Columns = dict[str, list[Any]]
