@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MOST_PIECES = 2**31  # of one item
+LONGEST_NS = 10 * 366 * 86_400 * 10**9  # of what an order takes, or is late by: ten years
 LATEST_NS = 2**62  # in the year 2116; later times have no room for anything that follows
 PACKED_BYTES = 4096  # of JSON, from which on a record keeps it as text until it is asked for
 # Of JSON, from which on it is not decoded either to tell what it says: an outline tells it.
@@ -392,6 +393,7 @@ def _restored(kind: type[Event | End], values: dict[str, Any], text: bytes | Non
 
 
 Record = Start | Event | End
+TIMED = frozenset({Start, Event, End, Phases, Told})
 
 
 def began_ns(start: Start, end: End) -> int | None:
@@ -527,28 +529,75 @@ def from_dict(values: Any, exact: str | None = None, text: bytes | None = None) 
     raise ValueError(f"unknown kind of record: {kind!r}")
 
 
-def check_start(start: Start) -> None:
-    """Refuse a start that no table can hold; types alone are checked where it is decoded.
+def check_record(record: Record, before: Sequence[Record] = ()) -> None:
+    """Refuse a record that no table can hold; types alone are checked where it is decoded.
+
+    Parameters
+    ----------
+    record
+        What was decoded.
+    before
+        The records of its order that come before it.
 
     Raises
     ------
     ValueError
-        If an item is none, or if the time is no time of an order.
+        If an item is none, if a time is no time of an order, or if an event comes out of turn.
 
     Examples
     --------
-    >>> check_start(Start("r", 0, "simulator", "a.test", [{"quantity": "2"}], True, "warm", 9))
+    >>> check_record(Start("r", 0, "simulator", "a.test", [{"quantity": "2"}], True, "warm", 9))
     Traceback (most recent call last):
     ...
     ValueError: items are not those of an order
+    >>> check_record(End("placed", -1))
+    Traceback (most recent call last):
+    ...
+    ValueError: t_end_ns is no time of an order
     """
+    if isinstance(record, Start):
+        _check_items(record)
+    _check_times(record)
+    if isinstance(record, End):
+        _check_times(record.phases)
+        _check_times(record.told)
+        start = start_of(before) if before else None
+        if start and not 0 <= (began_ns(start, record) or 0) < LATEST_NS:
+            raise ValueError("schedule_lag_ns is no time of an order")
+    elif isinstance(record, Event):
+        last = next((one.seq for one in reversed(before) if isinstance(one, Event)), 0)
+        if record.seq <= last:
+            raise ValueError(f"seq {record.seq} comes after {last}")
+
+
+def _check_items(start: Start) -> None:
     for item in start.items:
         quantity, variant = item.get("quantity", 1), item.get("variant_id", "")
         is_number = _fits(quantity, "int") and abs(quantity) < MOST_PIECES
         if not is_number or not _fits(variant, "str | None"):
             raise ValueError("items are not those of an order")
-    if start.started_at_ns is not None and not 0 <= start.started_at_ns < LATEST_NS:
-        raise ValueError("started_at_ns is no time of an order")
+
+
+def _check_times(record: Record | Phases | Told | None) -> None:
+    for name, least, most in _bounds(type(record)):
+        value = getattr(record, name)
+        each = value if isinstance(value, list) else [value]
+        if not all(one is None or least <= one <= most for one in each):
+            raise ValueError(f"{name} is no time of an order")
+
+
+@cache
+def _bounds(kind: type) -> list[tuple[str, int, int]]:
+    """Return the fields of a record that hold times, and between what these are."""
+    found = []
+    for name in field_names(kind) if kind in TIMED else ():
+        if name in {"started_at_ns", "wall_ns"}:
+            found.append((name, 0, LATEST_NS - 1))
+        elif name in {"schedule_lag_ns", "clock_offset_ns"}:
+            found.append((name, -LONGEST_NS, LONGEST_NS))
+        elif name.endswith(("_ns", "_us", "_s")) or name in {"size", "read_no"}:
+            found.append((name, 0, LONGEST_NS))
+    return found
 
 
 def masked(record: AnyRecord, start: Start) -> AnyRecord:
