@@ -59,6 +59,7 @@ from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
+NOTHING_SENT = "Nothing was sent."
 SETTLE_S = 30.0  # for the cart that tells whether an order exists
 MAX_CONNECTIONS = 100  # at once, as httpx; each device has one call at a time
 # Many orders at once need many devices; the API is asked for a few at a time.
@@ -439,6 +441,24 @@ class Bench:
     def last(self, rec: Recording | None) -> None:
         self._last = rec
 
+    def is_under_way(self, records: list[Record]) -> None:
+        """Have ``last`` be an order whose records still come."""
+        self._last = records
+
+    def watch(self) -> Callable[[KeyboardInterrupt], None]:
+        """Return whom to tell that Ctrl-C ended an order, whose call begins now.
+
+        If nothing of it was recorded by then, ``last`` is none: an earlier order is another one.
+        """
+        before = self._last
+
+        def tell(error: KeyboardInterrupt) -> None:
+            if self._last is before:
+                self._last = None
+                error.args = error.args or (NOTHING_SENT,)
+
+        return tell
+
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
         if self._client is None:
@@ -574,7 +594,7 @@ class Bench:
         def keep(item: Record) -> None:
             records.append(item)
             if isinstance(item, Start):
-                self._last = records
+                self.is_under_way(records)
             tell(item)
 
         try:
@@ -674,7 +694,7 @@ class Bench:
         """
         async with self._device_of(calls) as device:
             job = self._job_of(calls, step, device.session.access_token)
-            await self._record_one(job, _taking(calls, on_record))
+            await self._record_one(job, _taking(self, calls, on_record))
             if failure := calls.error:
                 raise failure  # here, so that a session that ended is renewed
         return calls.cart or {}
@@ -691,7 +711,7 @@ class Bench:
             token = device.session.access_token
             job = await self._complete_job(calls, card, billing_info, token)
             try:
-                await self._record_one(job, _taking(calls, on_record))
+                await self._record_one(job, _taking(self, calls, on_record))
             finally:
                 if calls.ended:
                     self.last = _recording(calls)
@@ -944,15 +964,28 @@ def _calls(start: Start, options: Options) -> Calls:
     )
 
 
+def said_of_interrupted(rec: Recording | None, *, done: bool) -> str:
+    """Say of an order that Ctrl-C ended whether there may be one."""
+    if rec is None and done:
+        return NOTHING_SENT
+    if rec is None or not done:
+        return "The order is still being ended. lab.last tells of it; None: nothing was sent."
+    return f"{answer_of(rec, 'lab.settle(lab.last)')} lab.last has what was recorded."
+
+
 def _recording(calls: Calls) -> Recording:
     return Recording(calls.records, _callback_failures(calls.callback_failures))
 
 
-def _taking(calls: Calls, on_record: Callable[[Record], None]) -> Callable[[Record], None]:
+def _taking(
+    bench: Bench, calls: Calls, on_record: Callable[[Record], None]
+) -> Callable[[Record], None]:
     tell = _listening(on_record, calls.callback_failures)
 
     def told(record: Record) -> None:
         calls.take(record)
+        if isinstance(record, Start):
+            bench.is_under_way(calls.records)
         tell(record)
 
     return told

@@ -41,6 +41,8 @@ Thing = TypeVar("Thing")
 # What Python raises where an argument is of another kind than the code below expects.
 OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, OSError)
 LONGEST_PART = 255  # of a path: what most file systems take
+WATCH = "_watch"  # the name under which a function has what it is watched by
+Watch = Callable[[Any], Callable[[KeyboardInterrupt], None]]
 SHORT = 14  # of a value that is shown as it is: a card's number is longer
 
 
@@ -80,6 +82,22 @@ def public(thing: Thing, *, writes: bool = True) -> Thing:
         made = _answering(Asked(inner, f"{call}()", not isinstance(member, staticmethod), writes))
         setattr(thing, name, made if inner is member else type(member)(made))
     return cast("Thing", tells_names(thing))
+
+
+def watched(watch: Watch) -> Callable[[Thing], Thing]:
+    """Let a public method's Ctrl-C be told, also one that comes while arguments are checked.
+
+    Parameters
+    ----------
+    watch
+        Called with the object before anything else; what it returns is called with the interrupt.
+    """
+
+    def marked(function: Thing) -> Thing:
+        vars(function)[WATCH] = watch
+        return function
+
+    return marked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,33 +300,47 @@ def _answering(asked: Asked) -> FunctionType:
     """Return a function that calls another and answers calls that do not fit."""
     function = asked.function
     refusal, answer, several = asked.refusal, _answer, OF_ARGUMENTS
+    # Who begins to look before the arguments are checked, and is told of Ctrl-C.
+    watch: Watch | None = vars(function).get(WATCH)
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
     def call(*args: Any, **given: Any) -> Any:
-        wrong: Exception | None = refusal(args, given)
-        if wrong is None:
-            try:
+        tell = watch(args[0]) if watch and args else None
+        wrong: Exception | None = None
+        try:
+            wrong = refusal(args, given)
+            if wrong is None:
                 return function(*args, **given)
-            except several as error:
-                if (wrong := answer(asked, error, args, given)) is None:
-                    raise
-            finally:
-                del args, given
+        except several as error:
+            if (wrong := answer(asked, error, args, given)) is None:
+                raise
+        except KeyboardInterrupt as error:
+            if tell:
+                tell(error)
+            raise
+        finally:
+            del args, given
         try:
             raise wrong
         finally:
             del wrong
 
     async def call_async(*args: Any, **given: Any) -> Any:
-        wrong: Exception | None = refusal(args, given)
-        if wrong is None:
-            try:
+        tell = watch(args[0]) if watch and args else None
+        wrong: Exception | None = None
+        try:
+            wrong = refusal(args, given)
+            if wrong is None:
                 return await function(*args, **given)
-            except several as error:
-                if (wrong := answer(asked, error, args, given)) is None:
-                    raise
-            finally:
-                del args, given
+        except several as error:
+            if (wrong := answer(asked, error, args, given)) is None:
+                raise
+        except KeyboardInterrupt as error:
+            if tell:
+                tell(error)
+            raise
+        finally:
+            del args, given
         try:
             raise wrong
         finally:
