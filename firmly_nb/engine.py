@@ -13,8 +13,8 @@ import secrets
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -445,19 +445,21 @@ class Bench:
         """Have ``last`` be an order whose records still come."""
         self._last = records
 
-    def watch(self) -> Callable[[KeyboardInterrupt], None]:
-        """Return whom to tell that Ctrl-C ended an order, whose call begins now.
+    @contextmanager
+    def watch(self, is_begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Let Ctrl-C within the call of an order leave no earlier order as the last one.
 
-        If nothing of it was recorded by then, ``last`` is none: an earlier order is another one.
+        If nothing of it was recorded by then, it is said that nothing was sent; not of a sweep
+        that ``is_begun``, which says itself how it stands.
         """
         before = self._last
-
-        def tell(error: KeyboardInterrupt) -> None:
+        try:
+            yield
+        except KeyboardInterrupt as error:
             if self._last is before:
                 self._last = None
-                error.args = error.args or (NOTHING_SENT,)
-
-        return tell
+                error.args = error.args or (() if is_begun() else (NOTHING_SENT,))
+            raise
 
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
@@ -730,11 +732,10 @@ class Bench:
             cart = await self.client().change_cart(
                 request.method, domain, request.path, device.session.access_token, request.body
             )
-            cart = redact(cart)
-            calls.cart_json = orjson.dumps(cart)
+            calls.cart_json = orjson.dumps(redact(cart))
         if step.name == "set_shipping_info":
             calls.shipping_info = step.address
-        return cart
+        return calls.cart or {}
 
     def flow_of_single_calls(self, domain: str, options: Options) -> Calls:
         """Return a flow of one call: it orders what the single calls put into a cart."""

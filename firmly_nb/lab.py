@@ -23,6 +23,7 @@ import queue
 import sys
 import warnings
 import weakref
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from functools import partial
@@ -70,7 +71,7 @@ from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -208,15 +209,16 @@ def _places(names: Any) -> Callable[[Call], Call]:
     return lambda function: watch(document(function))
 
 
-def _watch_sweep(lab: Lab) -> Callable[[KeyboardInterrupt], None]:
-    before, tell_of_order = lab.last_sweep, lab._bench.watch()  # noqa: SLF001 - the same
-
-    def tell(error: KeyboardInterrupt) -> None:
+@contextmanager
+def _watch_sweep(lab: Lab) -> Iterator[None]:
+    before = lab.last_sweep
+    try:
+        with lab._bench.watch(lambda: lab.last_sweep is not before):  # noqa: SLF001 - its own
+            yield
+    except KeyboardInterrupt:
         if lab.last_sweep is before:
-            lab._last_sweep = None  # noqa: SLF001 - the same
-            tell_of_order(error)
-
-    return tell
+            lab._last_sweep = None  # noqa: SLF001 - its own
+        raise
 
 
 @takes_options(SimulatorOptions, asdict(Settings()), MEANINGS)

@@ -67,14 +67,14 @@ class Table:
 
     def _parts(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[pd.DataFrame]:
         """Build some rows at a time: a column is much smaller than the list it is made of."""
-        n = ROWS_AT_ONCE
-        while n == ROWS_AT_ONCE:
+        is_full = True
+        while is_full:
             columns: dict[str, list[Any]] = {name: [] for name in self.names}
             filled = [(name, column.append) for name, column in columns.items()]
-            n = 0
-            for n, row in enumerate(islice(rows, ROWS_AT_ONCE), start=1):
+            for row in islice(rows, ROWS_AT_ONCE):
                 for name, fill in filled:
                     fill(row.get(name))
+            is_full = len(columns[self.names[0]]) == ROWS_AT_ONCE
             yield self.from_columns(columns)
 
     def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:

@@ -383,6 +383,11 @@ VERBS = (
 )
 
 
+def called(verb, *args, **given):
+    made = verb(*args, **given)
+    made.send(None)  # of a coroutine
+
+
 def test_ctrl_c_while_arguments_are_checked_leaves_no_earlier_order_as_the_last(lab, monkeypatch):
     def pressed(*_):
         raise KeyboardInterrupt
@@ -396,8 +401,7 @@ def test_ctrl_c_while_arguments_are_checked_leaves_no_earlier_order_as_the_last(
         with monkeypatch.context() as patch:
             patch.setattr("firmly_nb.display.arguments._fits", pressed)
             with pytest.raises(KeyboardInterrupt, match=r"Nothing was sent\."):
-                called = getattr(lab, verb)(where, **more)
-                called.send(None)  # of a coroutine
+                called(getattr(lab, verb), where, **more)
         assert lab.last is None
         assert (lab.last_sweep is None) == ("sweep" in verb or "compare" in verb)
 

@@ -191,11 +191,12 @@ def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...
 def is_without_personal(
     text: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()
 ) -> bool:
-    """Return whether JSON, as orjson writes it, surely has nothing that :func:`mask_personal` masks.
+    """Return whether JSON, as orjson writes it, surely has nothing that names a person.
 
     Examples
     --------
-    >>> is_without_personal('{"note":"for Ada"}'), is_without_personal('{"note":"for Ada"}', ("Ada",))
+    >>> note = '{"note":"for Ada"}'
+    >>> is_without_personal(note), is_without_personal(note, ("Ada",))
     (True, False)
     """
     text = _with_signs(text)
@@ -457,7 +458,9 @@ def _masked(
         elif _is_public(key, in_catalogue) and not isinstance(item, dict):
             # A number may happen to be that of the telephone: it is the order's all the same.
             is_number = plain_name(key) == _NUMBER_NAME
-            looked_for = tuple(f for f in telling if f.reading != "digits") if is_number else telling
+            looked_for = (
+                tuple(f for f in telling if f.reading != "digits") if is_number else telling
+            )
             new = _masked(item, looked_for, kept, depth - 1, in_catalogue)
         else:
             below = in_catalogue or plain_name(key) in _CATALOGUE_NAMES

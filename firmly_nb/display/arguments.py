@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from inspect import CO_VARKEYWORDS, Parameter, Signature, iscoroutinefunction, isfunction, signature
@@ -42,7 +43,8 @@ Thing = TypeVar("Thing")
 OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, OSError)
 LONGEST_PART = 255  # of a path: what most file systems take
 WATCH = "_watch"  # the name under which a function has what it is watched by
-Watch = Callable[[Any], Callable[[KeyboardInterrupt], None]]
+Watch = Callable[[Any], AbstractContextManager[None]]
+UNWATCHED = nullcontext()
 SHORT = 14  # of a value that is shown as it is: a card's number is longer
 
 
@@ -85,12 +87,12 @@ def public(thing: Thing, *, writes: bool = True) -> Thing:
 
 
 def watched(watch: Watch) -> Callable[[Thing], Thing]:
-    """Let a public method's Ctrl-C be told, also one that comes while arguments are checked.
+    """Let a public method run within a context that begins before its arguments are checked.
 
     Parameters
     ----------
     watch
-        Called with the object before anything else; what it returns is called with the interrupt.
+        Returns the context for the object that the method is called on.
     """
 
     def marked(function: Thing) -> Thing:
@@ -300,47 +302,41 @@ def _answering(asked: Asked) -> FunctionType:
     """Return a function that calls another and answers calls that do not fit."""
     function = asked.function
     refusal, answer, several = asked.refusal, _answer, OF_ARGUMENTS
-    # Who begins to look before the arguments are checked, and is told of Ctrl-C.
-    watch: Watch | None = vars(function).get(WATCH)
+    own: Watch | None = vars(function).get(WATCH)
+
+    def watch(args: tuple[Any, ...]) -> AbstractContextManager[None]:
+        return own(args[0]) if own and args else UNWATCHED
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
     def call(*args: Any, **given: Any) -> Any:
-        tell = watch(args[0]) if watch and args else None
         wrong: Exception | None = None
-        try:
-            wrong = refusal(args, given)
-            if wrong is None:
-                return function(*args, **given)
-        except several as error:
-            if (wrong := answer(asked, error, args, given)) is None:
-                raise
-        except KeyboardInterrupt as error:
-            if tell:
-                tell(error)
-            raise
-        finally:
-            del args, given
+        with watch(args):
+            try:
+                wrong = refusal(args, given)
+                if wrong is None:
+                    return function(*args, **given)
+            except several as error:
+                if (wrong := answer(asked, error, args, given)) is None:
+                    raise
+            finally:
+                del args, given
         try:
             raise wrong
         finally:
             del wrong
 
     async def call_async(*args: Any, **given: Any) -> Any:
-        tell = watch(args[0]) if watch and args else None
         wrong: Exception | None = None
-        try:
-            wrong = refusal(args, given)
-            if wrong is None:
-                return await function(*args, **given)
-        except several as error:
-            if (wrong := answer(asked, error, args, given)) is None:
-                raise
-        except KeyboardInterrupt as error:
-            if tell:
-                tell(error)
-            raise
-        finally:
-            del args, given
+        with watch(args):
+            try:
+                wrong = refusal(args, given)
+                if wrong is None:
+                    return await function(*args, **given)
+            except several as error:
+                if (wrong := answer(asked, error, args, given)) is None:
+                    raise
+            finally:
+                del args, given
         try:
             raise wrong
         finally:

@@ -579,7 +579,8 @@ def _check_items(start: Start) -> None:
 
 
 def _check_times(record: Record | Phases | Told | None) -> None:
-    for name, least, most in _bounds(type(record)):
+    kind: Any = type(record)
+    for name, least, most in _bounds(kind):
         value = getattr(record, name)
         each = value if isinstance(value, list) else [value]
         if not all(one is None or least <= one <= most for one in each):

@@ -826,7 +826,9 @@ def as_declared(found: Any, table: str) -> Any:
         there = "merchant" if name == "domain" else name
         value = f'"{there}"' if there in found.columns else "NULL"
         if (now := f"{NOW}{name}") in found.columns:
-            value = f'coalesce({value}, "{now}")'
+            # Of totals it counts before what was saved, also where there is none.
+            is_now = f'"{NOW}total"' if name in {"total_minor", "currency"} else f"{value} IS NULL"
+            value = f'CASE WHEN {is_now} THEN "{now}" ELSE {value} END'
         if name == "scheduled_time_to_order_placed_ms":
             value = '"time_to_order_placed_ms" + "schedule_lag_ms"'  # older versions lack it
         if name == "retransmits":
