@@ -716,10 +716,9 @@ class Bench:
                 await self._record_one(job, _taking(self, calls, on_record))
             finally:
                 if calls.ended:
-                    self.last = _recording(calls)
-                    self._heed_refusal(self.last)
+                    rec = self.last = _recording(calls)
+                    self._heed_refusal(rec)
                     self._hand_back(calls)
-            rec = _recording(calls)
             return await self._settled(rec, token, must=False) if calls.settle else rec
 
     async def change(self, domain: str, step: Step) -> dict[str, Any]:

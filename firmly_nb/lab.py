@@ -1221,6 +1221,8 @@ class Lab(CartCalls):
             other = fnb.connect(profile="instant")
             other.close()
         """
+        if self._finalizer.alive:
+            check_thread()  # now: what is forgotten would be closed by nobody
         if self._finalizer.detach():
             forget(self._at_exit)
             if self._pid == os.getpid():

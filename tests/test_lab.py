@@ -424,3 +424,13 @@ def test_a_flow_under_way_is_the_last_order(lab):
         assert lab.last is None
         flow.add_line_item(fnb.Item(variant_id="WS12-XS-Orange"))
         assert lab.last.events["event"].tolist() == ["add-line-item"]
+
+
+def test_a_lab_that_its_callback_closes_can_still_be_closed(connect, gone, until):
+    own = connect()
+    rec = own.place(ORDER, progress=False, on_record=lambda _: own.close())
+    assert "A lab cannot be used from its own background loop" in rec.warnings[0]
+    assert not own.closed
+    recorder = own._bench.worker().pid
+    own.close()
+    until(lambda: gone(recorder), "its recorder's end")

@@ -436,10 +436,9 @@ def _masked(
 ) -> Any:
     if isinstance(value, str):
         return _masked_text(value, finders, kept, min(depth, MAX_NESTED))
-    if isinstance(value, int) and not isinstance(value, bool):
-        is_telephone = any(
-            f.reading == "digits" and f.needle.decode() in str(value) for f in finders
-        )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        said = str(int(value)) if value == value // 1 else ""  # 2065550100.0 is one as well
+        is_telephone = any(f.reading == "digits" and f.needle.decode() in said for f in finders)
         return MASK if is_telephone else value
     if not isinstance(value, (list, dict)):
         return value

@@ -305,7 +305,8 @@ def _answering(asked: Asked) -> FunctionType:
     own: Watch | None = vars(function).get(WATCH)
 
     def watch(args: tuple[Any, ...]) -> AbstractContextManager[None]:
-        return own(args[0]) if own and args else UNWATCHED
+        # Called on the class, it may have nothing to be called on.
+        return own(args[0]) if own and args and args[0] is not None else UNWATCHED
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
     def call(*args: Any, **given: Any) -> Any:
