@@ -632,9 +632,7 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         if clean is not value:
             record = replace(record, **{record.PACKS: clean})
     if isinstance(record, Event):
-        # A name that the API gave is nobody's, whatever a person is called.
-        is_known = record.event == ERROR or _is_known(start, record.event)
-        name = record.event if is_known else text(record.event)
+        name = _masked_name(record.event, start)
         return _changed(record, event=name, id=text(record.id), raw=None)
     return _changed(
         record,
@@ -673,6 +671,27 @@ def shareable(order: Recorded) -> Recorded:
         cut_off,
         [masked_text(text, start) for text in warnings],
     )
+
+
+def _masked_name(name: str, start: Start) -> str:
+    """Return an event's name; one that the API gave is nobody's, whatever a person is called."""
+    is_known = name == ERROR or _is_known(start, name)
+    return name if is_known else masked_text(name, start)
+
+
+def tellable(order: Recorded) -> Recorded:
+    """Return a recording of which everything but the events' data and exact text names nobody.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> tellable(Recorded(start, [], End("incomplete", 0, unfinished="to Ada"))).end.unfinished
+    'to ***'
+    """
+    start, events, end, cut_off, warnings = order
+    named = [_changed(event, event=_masked_name(event.event, start)) for event in events]
+    said = [masked_text(text, start) for text in warnings]
+    return Recorded(start, named, masked(end, start), cut_off, said)
 
 
 def masked_text(text: str, start: Start) -> str:

@@ -14,7 +14,7 @@ from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable
+from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable, tellable
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
@@ -1631,6 +1631,24 @@ def as_recordings(name: str, value: Any) -> Recordings:
         sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
         return sum(sets, single)
     raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
+
+
+def tellable_recordings(recs: Recordings) -> Recordings:
+    """Return the same, with nothing in what a report tells of them that names a person.
+
+    Examples
+    --------
+    >>> len(tellable_recordings(Recordings([])))
+    0
+    """
+    selection = recs._selection  # noqa: SLF001 - of its own kind
+    sources = [
+        Held(_recording(tellable(one.recorded)) for one in source.recordings)
+        if isinstance(source, Held)
+        else source
+        for source in selection.sources
+    ]
+    return Recordings(Selection(sources, selection.chosen), recs._warnings)  # noqa: SLF001 - the same
 
 
 def _there_are(number: int) -> str:
