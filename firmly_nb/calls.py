@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from firmly_nb.api.errors import make_error
 from firmly_nb.api.event_names import ERROR, numbered
 from firmly_nb.api.flow import lines_of
@@ -51,11 +53,17 @@ class Calls:
     number: int | None = None
     captcha_token: SecretStr | None = None
     records: list[Record] = field(default_factory=list)
-    cart: dict[str, Any] | None = None
+    cart_json: bytes | None = None  # of the last cart: decoded, a large one takes ten times that
     shipping_info: Address | None = None
     ended: bool = False
+    callback_failures: list[str] = field(default_factory=list)  # errors of on_record, in words
     failure: dict[str, Any] | None = None  # of the last call, where it failed
     has_line: bool = False
+
+    @property
+    def cart(self) -> dict[str, Any] | None:
+        """Last cart, decoded anew; None before the first call."""
+        return None if self.cart_json is None else orjson.loads(self.cart_json)
 
     @property
     def events(self) -> list[Event]:
@@ -128,7 +136,7 @@ class Calls:
                 schedule_lag_ns=None if lag_ns is None else lag_ns + late_ns,
             )
         if event.event in named:
-            self.failure, self.cart = None, event.data
+            self.failure, self.cart_json = None, event.json
             self.has_line = True
             start = replace(start, items=lines_of(event.data) or start.items)
         else:

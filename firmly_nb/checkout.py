@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from firmly_nb.api import flow as steps
 from firmly_nb.api.models import Address, Card
@@ -16,11 +16,11 @@ from firmly_nb.api.money import money_text
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import follow, follow_async, submit
-from firmly_nb.display.arguments import public
+from firmly_nb.display.arguments import public, watched
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import count, printable
 from firmly_nb.docstrings import tells_twins
-from firmly_nb.engine import options_of
+from firmly_nb.engine import options_of, said_of_interrupted
 from firmly_nb.environments import guard
 from firmly_nb.recordings.recordings import Recording
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 SHOW_EVERY_S = 0.05
+Verb = TypeVar("Verb")
 
 
 class ShownCart(dict[str, Any]):
@@ -92,7 +93,8 @@ class Checkout:
     @property
     def cart(self) -> ShownCart | None:
         """Cart after the last call; None before the first."""
-        return None if self._calls.cart is None else ShownCart(self._calls.cart)
+        cart = self._calls.cart
+        return None if cart is None else ShownCart(cart)
 
     @property
     def recording(self) -> Recording | None:
@@ -205,7 +207,7 @@ class Checkout:
             If the card may not be used there; nothing was ordered.
         """
         made = self._complete(card, billing_info, captcha_token)
-        return follow(made, self._show_all, every_s=SHOW_EVERY_S)
+        return _ordered(made, self._calls, self._show_all)
 
     async def complete_order_async(
         self,
@@ -317,8 +319,25 @@ def completing(
     return submit(bench.complete, calls, card, billing, on_record)
 
 
+def _ordered(
+    made: Running[Recording], calls: Calls, show: Callable[[], object] | None = None
+) -> Recording:
+    """Wait for the call that orders; who interrupts it is told whether there may be an order."""
+    try:
+        return follow(made, show, every_s=SHOW_EVERY_S)
+    except KeyboardInterrupt as error:
+        rec = Recording(list(calls.records)) if calls.records else None
+        error.args = (said_of_interrupted(rec, done=made.done()),)
+        raise
+
+
 def _nothing(record: Record) -> None:
     del record
+
+
+def orders(verb: Verb) -> Verb:
+    """Have who interrupts a lab's verb before anything was sent be told so."""
+    return watched(lambda lab: lab._bench.watch())(verb)  # noqa: SLF001 - for the lab's own verbs
 
 
 @public
@@ -597,6 +616,7 @@ class CartCalls:
         """See :meth:`clear_promo_codes`."""
         return await self._await_for(domain, steps.clear_promo_codes())
 
+    @orders
     def complete_order(
         self,
         domain: str,
@@ -633,8 +653,9 @@ class CartCalls:
             lab.set_shipping_info("staging.luma.gift", fnb.Address.example())
             lab.complete_order("staging.luma.gift")
         """
-        return follow(self._completing(domain, card, billing_info, captcha_token, options))
+        return _ordered(*self._completing(domain, card, billing_info, captcha_token, options))
 
+    @orders
     async def complete_order_async(
         self,
         domain: str,
@@ -644,7 +665,7 @@ class CartCalls:
         **options: Any,
     ) -> Recording:
         """See :meth:`complete_order`."""
-        made = self._completing(domain, card, billing_info, captcha_token, options)
+        made, _ = self._completing(domain, card, billing_info, captcha_token, options)
         return await follow_async(made)
 
     def _completing(
@@ -654,13 +675,13 @@ class CartCalls:
         billing_info: Address | None,
         captcha_token: SecretStr | str | None,
         options: dict[str, Any],
-    ) -> Running[Recording]:
+    ) -> tuple[Running[Recording], Calls]:
         bench = self._open()
         secret = SecretStr(captcha_token) if isinstance(captcha_token, str) else captcha_token
         captcha_token = None  # a traceback may show the locals of its frames
         own = ("card", "billing_info", "captcha_token")
         calls = bench.flow_of_single_calls(domain, options_of("complete_order()", options, own))
-        return completing(bench, calls, card, billing_info, secret, _nothing)
+        return completing(bench, calls, card, billing_info, secret, _nothing), calls
 
     def _wait_for(self, domain: str, step: Step) -> ShownCart:
         return follow(self._change(domain, step))

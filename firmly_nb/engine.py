@@ -13,14 +13,15 @@ import secrets
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
@@ -58,6 +59,7 @@ from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0
+NOTHING_SENT = "Nothing was sent."
 SETTLE_S = 30.0  # for the cart that tells whether an order exists
 MAX_CONNECTIONS = 100  # at once, as httpx; each device has one call at a time
 # Many orders at once need many devices; the API is asked for a few at a time.
@@ -438,6 +441,26 @@ class Bench:
     def last(self, rec: Recording | None) -> None:
         self._last = rec
 
+    def is_under_way(self, records: list[Record]) -> None:
+        """Have ``last`` be an order whose records still come."""
+        self._last = records
+
+    @contextmanager
+    def watch(self, is_begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Let Ctrl-C within the call of an order leave no earlier order as the last one.
+
+        If nothing of it was recorded by then, it is said that nothing was sent; not of a sweep
+        that ``is_begun``, which says itself how it stands.
+        """
+        before = self._last
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            if self._last is before:
+                self._last = None
+                error.args = error.args or (() if is_begun() else (NOTHING_SENT,))
+            raise
+
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
         if self._client is None:
@@ -568,17 +591,13 @@ class Bench:
         """
         records: list[Record] = []
         failures: list[str] = []
+        tell = _listening(on_record, failures)
 
         def keep(item: Record) -> None:
             records.append(item)
             if isinstance(item, Start):
-                self._last = records
-            try:
-                on_record(item)
-            # Also sys.exit() and the like: they would end the loop of every lab.
-            except BaseException as error:  # noqa: BLE001 - the order goes on
-                name, words = type(error).__name__, safe_text(error)
-                failures.append(name if words == name else f"{name}: {words}")
+                self.is_under_way(records)
+            tell(item)
 
         try:
             if job.call:
@@ -641,7 +660,7 @@ class Bench:
         if step.name == "add_line_item" and not calls.has_line:
             step = step.model_copy(update={"flush_cart": True})
         request = request_of(step, calls.cart)
-        if step.item and not calls.cart:
+        if step.item and calls.cart_json is None:
             asked = {"variant_id": step.item.variant_id, "quantity": step.item.quantity}
             calls.start = replace(calls.start, items=[asked])
         if step.name == "set_shipping_info":
@@ -677,7 +696,7 @@ class Bench:
         """
         async with self._device_of(calls) as device:
             job = self._job_of(calls, step, device.session.access_token)
-            await self._record_one(job, _both(calls.take, on_record))
+            await self._record_one(job, _taking(self, calls, on_record))
             if failure := calls.error:
                 raise failure  # here, so that a session that ended is renewed
         return calls.cart or {}
@@ -694,13 +713,12 @@ class Bench:
             token = device.session.access_token
             job = await self._complete_job(calls, card, billing_info, token)
             try:
-                await self._record_one(job, _both(calls.take, on_record))
+                await self._record_one(job, _taking(self, calls, on_record))
             finally:
                 if calls.ended:
-                    self.last = Recording(calls.records)
-                    self._heed_refusal(self.last)
+                    rec = self.last = _recording(calls)
+                    self._heed_refusal(rec)
                     self._hand_back(calls)
-            rec = Recording(calls.records)
             return await self._settled(rec, token, must=False) if calls.settle else rec
 
     async def change(self, domain: str, step: Step) -> dict[str, Any]:
@@ -713,10 +731,10 @@ class Bench:
             cart = await self.client().change_cart(
                 request.method, domain, request.path, device.session.access_token, request.body
             )
-            calls.cart = redact(cart)
+            calls.cart_json = orjson.dumps(redact(cart))
         if step.name == "set_shipping_info":
             calls.shipping_info = step.address
-        return calls.cart
+        return calls.cart or {}
 
     def flow_of_single_calls(self, domain: str, options: Options) -> Calls:
         """Return a flow of one call: it orders what the single calls put into a cart."""
@@ -726,7 +744,7 @@ class Bench:
         calls = self.begin_flow(domain, options)
         calls.number = built.number if built else number
         if built:
-            calls.cart, calls.shipping_info = built.cart, built.shipping_info
+            calls.cart_json, calls.shipping_info = built.cart_json, built.shipping_info
             calls.start = replace(calls.start, items=lines_of(built.cart))
         return calls
 
@@ -746,7 +764,7 @@ class Bench:
         self._hand_back(calls)
         if calls.records and not calls.ended:
             calls.take(self._end_of_left(calls))
-            self.last = Recording(calls.records)
+            self.last = _recording(calls)
 
     @asynccontextmanager
     async def _device_of(self, calls: Calls) -> AsyncIterator[Device]:
@@ -946,13 +964,45 @@ def _calls(start: Start, options: Options) -> Calls:
     )
 
 
-def _both(
-    take: Callable[[Record], None], on_record: Callable[[Record], None]
+def said_of_interrupted(rec: Recording | None, *, done: bool) -> str:
+    """Say of an order that Ctrl-C ended whether there may be one."""
+    if rec is None and done:
+        return NOTHING_SENT
+    if rec is None or not done:
+        return "The order is still being ended. lab.last tells of it; None: nothing was sent."
+    return f"{answer_of(rec, 'lab.settle(lab.last)')} lab.last has what was recorded."
+
+
+def _recording(calls: Calls) -> Recording:
+    return Recording(calls.records, _callback_failures(calls.callback_failures))
+
+
+def _taking(
+    bench: Bench, calls: Calls, on_record: Callable[[Record], None]
 ) -> Callable[[Record], None]:
+    tell = _listening(on_record, calls.callback_failures)
+
     def told(record: Record) -> None:
-        take(record)
-        with suppress(BaseException):  # whose callback it is: the order goes on
+        calls.take(record)
+        if isinstance(record, Start):
+            bench.is_under_way(calls.records)
+        tell(record)
+
+    return told
+
+
+def _listening(
+    on_record: Callable[[Record], None], failures: list[str]
+) -> Callable[[Record], None]:
+    """Return a callback that notes what somebody's callback raised: the order goes on."""
+
+    def told(record: Record) -> None:
+        try:
             on_record(record)
+        # Also sys.exit() and the like: they would end the loop of every lab.
+        except BaseException as error:  # noqa: BLE001 - it is said with the recording
+            name, words = type(error).__name__, safe_text(error)
+            failures.append(name if words == name else f"{name}: {words}")
 
     return told
 

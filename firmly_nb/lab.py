@@ -23,6 +23,7 @@ import queue
 import sys
 import warnings
 import weakref
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from functools import partial
@@ -45,8 +46,8 @@ from firmly_nb.background import (
     forked,
     submit,
 )
-from firmly_nb.checkout import CartCalls, Checkout
-from firmly_nb.display.arguments import public
+from firmly_nb.checkout import CartCalls, Checkout, orders
+from firmly_nb.display.arguments import public, watched
 from firmly_nb.display.messages import (
     check_names,
     code_of,
@@ -58,20 +59,19 @@ from firmly_nb.display.messages import (
 from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
-from firmly_nb.engine import Bench, Options, options_of
+from firmly_nb.engine import Bench, Options, options_of, said_of_interrupted
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
 from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
-from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -203,7 +203,22 @@ PLACE_DEFAULTS, PLACE_MEANINGS = asdict(Options()), _meanings(PlaceOptions, Swee
 
 
 def _places(names: Any) -> Callable[[Call], Call]:
-    return takes_options(names, PLACE_DEFAULTS, PLACE_MEANINGS)
+    """Mark a verb that orders: its options are told, and so is who interrupts it."""
+    document = takes_options(names, PLACE_DEFAULTS, PLACE_MEANINGS)
+    watch = orders if names is PlaceOptions else watched(_watch_sweep)
+    return lambda function: watch(document(function))
+
+
+@contextmanager
+def _watch_sweep(lab: Lab) -> Iterator[None]:
+    before = lab.last_sweep
+    try:
+        with lab._bench.watch(lambda: lab.last_sweep is not before):  # noqa: SLF001 - its own
+            yield
+    except KeyboardInterrupt:
+        if lab.last_sweep is before:
+            lab._last_sweep = None  # noqa: SLF001 - its own
+        raise
 
 
 @takes_options(SimulatorOptions, asdict(Settings()), MEANINGS)
@@ -842,6 +857,7 @@ class Lab(CartCalls):
         bench, how = self._open(), options_of("flow()", options)
         guard(self.environment, domain, None, by_calls=True)
         show = EventLines().show if progress else None
+        bench.last = None  # an earlier order is not this one
         return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
@@ -1150,6 +1166,7 @@ class Lab(CartCalls):
         """See :meth:`doctor`."""
         return await follow_async(submit(look, self._open()))
 
+    @orders
     def conformance(self, order: Order | None = None, card: Card | None = None) -> Conformance:
         """Place one order, ask what costs nothing, and say what differs from the description.
 
@@ -1178,6 +1195,7 @@ class Lab(CartCalls):
         """
         return follow(self._conformance(order, card))
 
+    @orders
     async def conformance_async(
         self, order: Order | None = None, card: Card | None = None
     ) -> Conformance:
@@ -1203,6 +1221,8 @@ class Lab(CartCalls):
             other = fnb.connect(profile="instant")
             other.close()
         """
+        if self._finalizer.alive:
+            check_thread()  # now: what is forgotten would be closed by nobody
         if self._finalizer.detach():
             forget(self._at_exit)
             if self._pid == os.getpid():
@@ -1430,18 +1450,8 @@ class Attempt:
         except KeyboardInterrupt as error:
             if not self._work.is_begun:
                 self._work.cancel()
-            error.args = (self._interrupted(),)
+            error.args = (said_of_interrupted(self.recording, done=self.done),)
             raise
-
-    def _interrupted(self) -> str:
-        """Say whether there may be an order."""
-        rec = self.recording
-        if rec is None and self.done:
-            return "Nothing was sent."
-        if rec is None or not self.done:
-            return "The order is still being ended. lab.last tells of it; None: nothing was sent."
-        said = answer_of(rec, "lab.settle(lab.last)")
-        return f"{said} lab.last has what was recorded."
 
     async def wait_async(
         self, timeout_s: float | None = None, *, lines: EventLines | None = None

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
 TEXTS = {str, NoneType}
+ROWS_AT_ONCE = 10_000
 FEW = 16  # categories: the tables of single orders have the same ones again and again
 
 
@@ -60,12 +62,20 @@ class Table:
 
     def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         """Build the table from one mapping a row, each let go of; a missing key is a null."""
-        columns: dict[str, list[Any]] = {name: [] for name in self.names}
-        filled = [(name, column.append) for name, column in columns.items()]
-        for row in rows:
-            for name, fill in filled:
-                fill(row.get(name))
-        return self.from_columns(columns)
+        parts = list(self._parts(iter(rows)))
+        return parts[0] if len(parts) == 1 else self.concat(parts)
+
+    def _parts(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[pd.DataFrame]:
+        """Build some rows at a time: a column is much smaller than the list it is made of."""
+        is_full = True
+        while is_full:
+            columns: dict[str, list[Any]] = {name: [] for name in self.names}
+            filled = [(name, column.append) for name, column in columns.items()]
+            for row in islice(rows, ROWS_AT_ONCE):
+                for name, fill in filled:
+                    fill(row.get(name))
+            is_full = len(columns[self.names[0]]) == ROWS_AT_ONCE
+            yield self.from_columns(columns)
 
     def from_columns(self, values: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
         """Build the table from one sequence or array a column; every column must be given."""

@@ -375,3 +375,62 @@ def test_no_event_can_have_come_before_its_request_was_sent(lab):
     since_sent_us = 1000 * (events["t_ms"] - events["blocked_ms"])
     assert (events["uncertainty_us"] <= since_sent_us + 1).all()
     assert (events["uncertainty_us"] >= 1).all()
+
+
+VERBS = (
+    *("place", "start", "flow", "complete_order", "conformance", "sweep", "start_sweep", "compare"),
+    *("place_async", "complete_order_async", "conformance_async", "sweep_async", "compare_async"),
+)
+
+
+def called(verb, *args, **given):
+    made = verb(*args, **given)
+    made.send(None)  # of a coroutine
+
+
+def test_ctrl_c_while_arguments_are_checked_leaves_no_earlier_order_as_the_last(lab, monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    for verb in VERBS:
+        where = ORDER.domain if verb == "flow" or verb.startswith("complete") else ORDER
+        more = {"card": None} if "compare" in verb else {}
+        lab.place(ORDER, progress=False)
+        if lab.last_sweep is None:
+            lab.sweep(ORDER, count=1, rate="600/min", progress=False)
+        with monkeypatch.context() as patch:
+            patch.setattr("firmly_nb.display.arguments._fits", pressed)
+            with pytest.raises(KeyboardInterrupt, match=r"Nothing was sent\."):
+                called(getattr(lab, verb), where, **more)
+        assert lab.last is None
+        assert (lab.last_sweep is None) == ("sweep" in verb or "compare" in verb)
+
+
+def test_ctrl_c_in_the_guard_leaves_no_earlier_order_as_the_last(lab, monkeypatch):
+    lab.place(ORDER, progress=False)
+
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("firmly_nb.lab.guard", pressed)
+    with pytest.raises(KeyboardInterrupt, match=r"Nothing was sent\."):
+        lab.place(ORDER, progress=False)
+    assert lab.last is None
+
+
+def test_a_flow_under_way_is_the_last_order(lab):
+    lab.place(ORDER, progress=False)
+    with lab.flow(progress=False) as flow:
+        assert lab.last is None
+        flow.add_line_item(fnb.Item(variant_id="WS12-XS-Orange"))
+        assert lab.last.events["event"].tolist() == ["add-line-item"]
+
+
+def test_a_lab_that_its_callback_closes_can_still_be_closed(connect, gone, until):
+    own = connect()
+    rec = own.place(ORDER, progress=False, on_record=lambda _: own.close())
+    assert "A lab cannot be used from its own background loop" in rec.warnings[0]
+    assert not own.closed
+    recorder = own._bench.worker().pid
+    own.close()
+    until(lambda: gone(recorder), "its recorder's end")

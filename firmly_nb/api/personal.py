@@ -14,12 +14,14 @@ import unicodedata
 from functools import lru_cache, partial
 from html import unescape
 from html.entities import html5
+from operator import is_
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
 import orjson
 
 from firmly_nb.api.secrets import MAX_DEPTH, TOO_DEEP, replace_fields
+from firmly_nb.api.snapshots import ORDER_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -87,6 +89,7 @@ def plain_name(key: str) -> str:
     return key.translate(_PLAIN).lower()
 
 
+_NUMBER_NAME = plain_name(ORDER_NUMBER)
 _PERSONAL_NAMES = frozenset(map(plain_name, PERSONAL_KEYS))
 # What prices depend on, and what names no person.
 _PUBLIC_NAMES = frozenset(
@@ -96,7 +99,7 @@ _PUBLIC_NAMES = frozenset(
             *("city", "state", "state_or_province", "province", "region", "country"),
             *("country_code", "postal_code", "zip", "zip_code", "currency", "domain", "host"),
             *("display_name", "shop_id", "store_id", "sku", "handle", "event", "type", "status"),
-            "platform_order_number",
+            *("cart_status", ORDER_NUMBER),
         ),
     )
 )
@@ -177,17 +180,33 @@ def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...
     >>> mask_personal({"notice": "Dear ADA, harbor.ada.test is closed"}, ("Ada",))
     {'notice': 'Dear ***, harbor.ada.test is closed'}
     """
-    if (text := _splittable(value)) is not None:
-        return _masked_by_strings(value, text, _strings(values), kept)
-    value = _masked(value, (), kept, MAX_DEPTH, False)
-    if not values:
-        return value
-    # Most carts repeat names in fields that are called so, and nowhere else.
-    text = _text_of(value)
-    finders = _found(text, _finders(values))
-    if not finders or _search(text, finders, kept) == text:
-        return value
-    return _masked(value, finders, kept, MAX_DEPTH, False)
+    text = _splittable(value)
+    if not _is_shallow(text):
+        # What is below would be masked nowhere: it goes.
+        value = _masked(value, (), kept, MAX_DEPTH, False)
+        text = _splittable(value)
+    return _masked_by_strings(value, text, _strings(values), kept)
+
+
+def is_without_personal(
+    text: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()
+) -> bool:
+    """Return whether JSON, as orjson writes it, surely has nothing that names a person.
+
+    Examples
+    --------
+    >>> note = '{"note":"for Ada"}'
+    >>> is_without_personal(note), is_without_personal(note, ("Ada",))
+    (True, False)
+    """
+    text = _with_signs(text)
+    told = _strings(values).look(text)
+    fields = (name for name, (is_name, _) in told.items() if is_name)
+    return (
+        _is_shallow(text)
+        and not any(_has_value(text, name) for name in fields)
+        and not _changed_strings(told, kept)
+    )
 
 
 def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
@@ -236,16 +255,12 @@ def _without_begun_text(text: str, values: tuple[str, ...]) -> str:
     return text
 
 
-def _text_of(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 # Carts repeat most of their strings in each event. JSON is therefore split at its quotes, and only
 # strings that are new are looked at. Between strings are numbers and lists of bytes: each is whole
 # in one piece, and counts as a string here. While it is split, other signs stand for the escaped
 # backslashes and quotes; JSON has neither of them.
 
-LONGEST_SPLIT = 200_000  # characters of JSON; the strings of more would take too much memory
+SPLIT_AT_ONCE = 200_000  # characters of JSON; the strings of more would take too much memory
 MOST_REMEMBERED = 1_000_000  # characters of strings
 # What a field with nothing to mask goes on with.
 _EMPTY = ("null", "false", "0,", "0}", '""', "[]", "{}", f'"{MASK}"')
@@ -253,16 +268,19 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _BACKSLASH, _QUOTE = "\0", "\1"
 
 
-def _splittable(value: Any) -> str | None:
-    """Return a value as JSON that may be split at its quotes; None if only the long way is safe."""
-    try:
-        text = _text_of(value)
-    except TypeError:  # half a surrogate pair, a number beyond 64 bits, endless nesting
-        return None
-    if len(text) > LONGEST_SPLIT:
-        return None
-    text = _with_signs(text)
-    return text if _is_shallow(text) else None
+def _splittable(value: Any) -> str:
+    """Return a value as JSON that may be split at its quotes."""
+    return _with_signs(orjson.dumps(value).decode())
+
+
+def _pieces(text: str) -> Iterator[list[str]]:
+    """Split JSON at its quotes, some of it at a time."""
+    begin = 0
+    while begin <= len(text):
+        end = text.find('"', begin + SPLIT_AT_ONCE)
+        end = len(text) if end < 0 else end
+        yield text[begin:end].split('"')
+        begin = end + 1
 
 
 def _with_signs(text: str) -> str:
@@ -280,7 +298,11 @@ def _is_shallow(text: str) -> bool:
     """Return whether JSON is surely nested no deeper than is masked."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return True
-    brackets = "".join(text.split('"')[::2]).encode().translate(None, _NO_BRACKETS)
+    brackets, n = b"", 0
+    for pieces in _pieces(text):
+        outside = "".join(pieces[n % 2 :: 2])  # every other one is a string
+        brackets += outside.encode().translate(None, _NO_BRACKETS)
+        n += len(pieces)
     for _ in range(MAX_DEPTH // 2):  # each time one or two levels go
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
     return not brackets
@@ -299,10 +321,16 @@ class _Strings:
 
     def look(self, text: str) -> dict[str, tuple[bool, Finders]]:
         """Return what was found in the strings of JSON, of those in which something was."""
+        found: dict[str, tuple[bool, Finders]] = {}
+        for pieces in _pieces(text):
+            found |= self._look(set(pieces))
+        return found
+
+    def _look(self, strings: set[str]) -> dict[str, tuple[bool, Finders]]:
         if self._size > MOST_REMEMBERED:
             self._clean, self._told, self._size = set(), {}, 0
         clean, told = self._clean, self._told  # another thread may begin anew
-        strings = set(text.split('"')) - clean
+        strings -= clean
         if new := strings - told.keys():
             self._size += sum(map(len, new))
             quoted = {string for string in new if _QUOTE in string}
@@ -345,13 +373,10 @@ def _masked_by_strings(value: Any, text: str, strings: _Strings, kept: tuple[str
     names = {name for name, (is_name, _) in told.items() if is_name and _has_value(text, name)}
     if names:
         value = _without_fields(value, names)
-        told = strings.look(_with_signs(_text_of(value)))
-    found = {
-        string: finders for string, (_, finders) in told.items() if finders or _QUOTE in string
-    }
-    if not any(_is_changed(string, finders, kept) for string, finders in found.items()):
+        told = strings.look(_splittable(value))
+    if not _changed_strings(told, kept):
         return value
-    among = {finder for finders in found.values() for finder in finders}
+    among = {finder for _, finders in told.values() for finder in finders}
     return _masked(value, tuple(f for f in strings.finders if f in among), kept, MAX_DEPTH, False)
 
 
@@ -362,25 +387,39 @@ def _has_value(text: str, name: str) -> bool:
 
 
 def _without_fields(value: Any, names: set[str]) -> Any:
+    """Return a list or an object without what stands in such fields; itself if none does."""
+    made: Any
     if isinstance(value, list):
-        return [
+        made = [
             _without_fields(item, names) if isinstance(item, (dict, list)) else item
             for item in value
         ]
-    return {
-        key: (MASK if item else item)
-        if key in names
-        else _without_fields(item, names)
-        if isinstance(item, (dict, list))
-        else item
-        for key, item in value.items()
-    }
+        is_same = all(map(is_, made, value))
+    else:
+        made = {
+            key: (MASK if item else item)
+            if key in names
+            else _without_fields(item, names)
+            if isinstance(item, (dict, list))
+            else item
+            for key, item in value.items()
+        }
+        is_same = all(map(is_, made.values(), value.values()))
+    return value if is_same else made  # of a large cart most of it is
 
 
 def _said_in(string: str) -> str:
     """Return what a string with quotes says."""
     said: str = orjson.loads(f'"{_without_signs(string)}"')
     return said
+
+
+def _changed_strings(told: dict[str, tuple[bool, Finders]], kept: tuple[str, ...]) -> bool:
+    return any(
+        _is_changed(string, finders, kept)
+        for string, (_, finders) in told.items()
+        if finders or _QUOTE in string
+    )
 
 
 def _is_changed(string: str, finders: Finders, kept: tuple[str, ...]) -> bool:
@@ -397,10 +436,9 @@ def _masked(
 ) -> Any:
     if isinstance(value, str):
         return _masked_text(value, finders, kept, min(depth, MAX_NESTED))
-    if isinstance(value, int) and not isinstance(value, bool):
-        is_telephone = any(
-            f.reading == "digits" and f.needle.decode() in str(value) for f in finders
-        )
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        said = str(int(value)) if value == value // 1 else ""  # 2065550100.0 is one as well
+        is_telephone = any(f.reading == "digits" and f.needle.decode() in said for f in finders)
         return MASK if is_telephone else value
     if not isinstance(value, (list, dict)):
         return value
@@ -417,7 +455,12 @@ def _masked(
         if is_personal(key):
             new = MASK if item else item
         elif _is_public(key, in_catalogue) and not isinstance(item, dict):
-            new = _masked(item, telling, kept, depth - 1, in_catalogue)
+            # A number may happen to be that of the telephone: it is the order's all the same.
+            is_number = plain_name(key) == _NUMBER_NAME
+            looked_for = (
+                tuple(f for f in telling if f.reading != "digits") if is_number else telling
+            )
+            new = _masked(item, looked_for, kept, depth - 1, in_catalogue)
         else:
             below = in_catalogue or plain_name(key) in _CATALOGUE_NAMES
             new = _masked(item, finders, kept, depth - 1, below)

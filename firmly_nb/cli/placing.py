@@ -399,7 +399,7 @@ def _print_recording(rec: Recording) -> None:
     say("")
     say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")
-    if len(rec.event_times):
+    if rec.recorded.events:
         # A time that is not known is not shown as one.
         events = rec.event_times
         events = events.assign(gap_ms=events["gap_ms"].mask(events["coalesced"]))

@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from inspect import CO_VARKEYWORDS, Parameter, Signature, iscoroutinefunction, isfunction, signature
@@ -41,6 +42,9 @@ Thing = TypeVar("Thing")
 # What Python raises where an argument is of another kind than the code below expects.
 OF_ARGUMENTS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, OSError)
 LONGEST_PART = 255  # of a path: what most file systems take
+WATCH = "_watch"  # the name under which a function has what it is watched by
+Watch = Callable[[Any], AbstractContextManager[None]]
+UNWATCHED = nullcontext()
 SHORT = 14  # of a value that is shown as it is: a card's number is longer
 
 
@@ -80,6 +84,22 @@ def public(thing: Thing, *, writes: bool = True) -> Thing:
         made = _answering(Asked(inner, f"{call}()", not isinstance(member, staticmethod), writes))
         setattr(thing, name, made if inner is member else type(member)(made))
     return cast("Thing", tells_names(thing))
+
+
+def watched(watch: Watch) -> Callable[[Thing], Thing]:
+    """Let a public method run within a context that begins before its arguments are checked.
+
+    Parameters
+    ----------
+    watch
+        Returns the context for the object that the method is called on.
+    """
+
+    def marked(function: Thing) -> Thing:
+        vars(function)[WATCH] = watch
+        return function
+
+    return marked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,13 +302,20 @@ def _answering(asked: Asked) -> FunctionType:
     """Return a function that calls another and answers calls that do not fit."""
     function = asked.function
     refusal, answer, several = asked.refusal, _answer, OF_ARGUMENTS
+    own: Watch | None = vars(function).get(WATCH)
+
+    def watch(args: tuple[Any, ...]) -> AbstractContextManager[None]:
+        # Called on the class, it may have nothing to be called on.
+        return own(args[0]) if own and args and args[0] is not None else UNWATCHED
 
     # A traceback may show the locals of its frames: what was passed is gone from this one by then.
     def call(*args: Any, **given: Any) -> Any:
-        wrong: Exception | None = refusal(args, given)
-        if wrong is None:
+        wrong: Exception | None = None
+        with watch(args):
             try:
-                return function(*args, **given)
+                wrong = refusal(args, given)
+                if wrong is None:
+                    return function(*args, **given)
             except several as error:
                 if (wrong := answer(asked, error, args, given)) is None:
                     raise
@@ -300,10 +327,12 @@ def _answering(asked: Asked) -> FunctionType:
             del wrong
 
     async def call_async(*args: Any, **given: Any) -> Any:
-        wrong: Exception | None = refusal(args, given)
-        if wrong is None:
+        wrong: Exception | None = None
+        with watch(args):
             try:
-                return await function(*args, **given)
+                wrong = refusal(args, given)
+                if wrong is None:
+                    return await function(*args, **given)
             except several as error:
                 if (wrong := answer(asked, error, args, given)) is None:
                     raise

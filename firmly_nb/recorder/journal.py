@@ -21,7 +21,7 @@ from firmly_nb.recorder.records import (
     Event,
     Record,
     Start,
-    check_start,
+    check_record,
     decode,
     encode,
     masked,
@@ -225,12 +225,12 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
         warnings = found[-1][1] if found else before
         try:
             record = decode(line)
-            if isinstance(record, Start):
-                check_start(record)
+            is_next = isinstance(record, Start) and record.recording_id != current
+            check_record(record, () if is_next or not found else found[-1][0])
         except ValueError:
             warnings.append(f"line {number} of the journal {LEFT_OUT}")
             continue
-        if isinstance(record, Start) and record.recording_id != current:
+        if isinstance(record, Start) and is_next:
             current = record.recording_id
             found.append(([], []))
         if not found:

@@ -138,7 +138,8 @@ class PhaseClock:
 
 
 def _between(begin: int | None, end: int | None) -> int | None:
-    return None if begin is None or end is None else end - begin
+    """Return a duration; of a response that was there before the request it is 0."""
+    return None if begin is None or end is None else max(end - begin, 0)
 
 
 Group = tuple[Read, list[bytes]]
@@ -493,6 +494,10 @@ class _Run:
         is_call = job.call is not None and job.ends
         return replace(job.start, flow=False, milestones=None) if is_call else job.start
 
+    def _since_start(self, at_ns: int) -> int:
+        """Return a time of the order: a server that speaks first says nothing before its start."""
+        return max(at_ns - self.t_start, 0)
+
     def begin(self) -> None:
         """Let the time begin, unless it has."""
         before_ns = self.job.call.t_ns if self.job.call else 0
@@ -737,7 +742,7 @@ class _Run:
         beats = self.parser.comments - self.heartbeats
         self.heartbeats += beats
         beats = min(beats, MAX_COMMENTS - len(self.comments))
-        self.comments.extend([read.arrived_ns - self.t_start] * beats)
+        self.comments.extend([self._since_start(read.arrived_ns)] * beats)
 
     def _take_event(self, event: ServerSentEvent, read: Read, *, last_in_read: bool) -> None:
         raw = event.raw_data
@@ -769,7 +774,7 @@ class _Run:
                 seq=self.seq,
                 event=shown,
                 data=data,
-                t_ns=read.arrived_ns - self.t_start,
+                t_ns=self._since_start(read.arrived_ns),
                 wall_ns=read.arrived_ns + read.wall_offset_ns,
                 clock=read.clock,
                 uncertainty_us=self._uncertainty_us(read, last_in_read=last_in_read),
@@ -1119,7 +1124,7 @@ class _Run:
             seq=self.seq,
             event=name,
             data=data,
-            t_ns=now_ns - self.t_start,
+            t_ns=self._since_start(now_ns),
             wall_ns=now_ns + offset_ns,
             clock=read.clock if read else "user",
             # The time of a flow is a sum, and each call before it may have been shorter.
@@ -1246,8 +1251,8 @@ class _Run:
             self.warnings.append(f"the wall clock was stepped by {step_us:.0f} µs while recording")
         record = End(
             **verdict,
-            t_end_ns=t_end - self.t_start,
-            t_headers_ns=self.t_headers - self.t_start if self.t_headers else None,
+            t_end_ns=self._since_start(t_end),
+            t_headers_ns=self._since_start(self.t_headers) if self.t_headers else None,
             http_status=self.http_status,
             phases=self.phases.phases(
                 self.t_start + (self.job.call.t_ns if self.job.call else 0), self.t_headers

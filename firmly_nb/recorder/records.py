@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import islice
+from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
 from zlib import crc32
 
@@ -29,7 +30,7 @@ from firmly_nb.api.errors import (
     error_from_payload,
 )
 from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, SUCCESS, milestone_of
-from firmly_nb.api.personal import mask_personal, mask_personal_text
+from firmly_nb.api.personal import is_without_personal, mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import (
     DEEPEST,
     FIELDS,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MOST_PIECES = 2**31  # of one item
+LONGEST_NS = 10 * 366 * 86_400 * 10**9  # of what an order takes, or is late by: ten years
 LATEST_NS = 2**62  # in the year 2116; later times have no room for anything that follows
 PACKED_BYTES = 4096  # of JSON, from which on a record keeps it as text until it is asked for
 # Of JSON, from which on it is not decoded either to tell what it says: an outline tells it.
@@ -56,6 +58,7 @@ LARGE_BYTES = 64 * 1024
 MOST_OUTLINED, MOST_OUTLINED_BYTES = 5_000, 64 * 1024  # values, and their JSON
 LARGE_OBJECT, LONGEST_OUTLINED = 100, 1_000  # fields, of which few are looked at; characters
 FIRST_FIELDS = 20
+SAME = ("event", "clock", "id", "kind")  # texts that most events share
 OUTLINE = "outline"  # its name in what is written
 # The last field of a large record's line, and how it is told that the line is as it was written.
 LAST_FIELD = re.compile(rb',"crc32":([0-9]+),"(data|confirmation)":')
@@ -157,6 +160,11 @@ class _Packing:
     def outline(self) -> Any:
         """The JSON, as far as it tells how the order went; of large JSON not its bulk."""
         return getattr(self, self.PACKS) if self._outline is None else self._outline
+
+    @property
+    def is_outlined(self) -> bool:
+        """True if the outline is not the JSON itself."""
+        return self._outline is not None
 
     @property
     def json(self) -> bytes:
@@ -385,6 +393,7 @@ def _restored(kind: type[Event | End], values: dict[str, Any], text: bytes | Non
 
 
 Record = Start | Event | End
+TIMED = frozenset({Start, Event, End, Phases, Told})
 
 
 def began_ns(start: Start, end: End) -> int | None:
@@ -501,7 +510,10 @@ def from_dict(values: Any, exact: str | None = None, text: bytes | None = None) 
                 values = {**values, "retransmits": None}
             if text is not None:
                 values = {**values, Event.PACKS: None}
-            event = Event(**_known(Event, values), _exact=exact)
+            known = _known(Event, values)
+            # Of a million events few have a name of their own.
+            known |= {name: intern(known[name]) for name in SAME if name in known}
+            event = Event(**known, _exact=exact)
             return event.packed() if text is None else event.hold(text, values.get(OUTLINE))
         if kind == "end":
             values = {**values, "phases": Phases(**_known(Phases, values.get("phases") or {}))}
@@ -517,28 +529,76 @@ def from_dict(values: Any, exact: str | None = None, text: bytes | None = None) 
     raise ValueError(f"unknown kind of record: {kind!r}")
 
 
-def check_start(start: Start) -> None:
-    """Refuse a start that no table can hold; types alone are checked where it is decoded.
+def check_record(record: Record, before: Sequence[Record] = ()) -> None:
+    """Refuse a record that no table can hold; types alone are checked where it is decoded.
+
+    Parameters
+    ----------
+    record
+        What was decoded.
+    before
+        The records of its order that come before it.
 
     Raises
     ------
     ValueError
-        If an item is none, or if the time is no time of an order.
+        If an item is none, if a time is no time of an order, or if an event comes out of turn.
 
     Examples
     --------
-    >>> check_start(Start("r", 0, "simulator", "a.test", [{"quantity": "2"}], True, "warm", 9))
+    >>> check_record(Start("r", 0, "simulator", "a.test", [{"quantity": "2"}], True, "warm", 9))
     Traceback (most recent call last):
     ...
     ValueError: items are not those of an order
+    >>> check_record(End("placed", -1))
+    Traceback (most recent call last):
+    ...
+    ValueError: t_end_ns is no time of an order
     """
+    if isinstance(record, Start):
+        _check_items(record)
+    _check_times(record)
+    if isinstance(record, End):
+        _check_times(record.phases)
+        _check_times(record.told)
+        start = start_of(before) if before else None
+        if start and not 0 <= (began_ns(start, record) or 0) < LATEST_NS:
+            raise ValueError("schedule_lag_ns is no time of an order")
+    elif isinstance(record, Event):
+        last = next((one.seq for one in reversed(before) if isinstance(one, Event)), 0)
+        if record.seq <= last:
+            raise ValueError(f"seq {record.seq} comes after {last}")
+
+
+def _check_items(start: Start) -> None:
     for item in start.items:
         quantity, variant = item.get("quantity", 1), item.get("variant_id", "")
         is_number = _fits(quantity, "int") and abs(quantity) < MOST_PIECES
         if not is_number or not _fits(variant, "str | None"):
             raise ValueError("items are not those of an order")
-    if start.started_at_ns is not None and not 0 <= start.started_at_ns < LATEST_NS:
-        raise ValueError("started_at_ns is no time of an order")
+
+
+def _check_times(record: Record | Phases | Told | None) -> None:
+    kind: Any = type(record)
+    for name, least, most in _bounds(kind):
+        value = getattr(record, name)
+        each = value if isinstance(value, list) else [value]
+        if not all(one is None or least <= one <= most for one in each):
+            raise ValueError(f"{name} is no time of an order")
+
+
+@cache
+def _bounds(kind: type) -> list[tuple[str, int, int]]:
+    """Return the fields of a record that hold times, and between what these are."""
+    found = []
+    for name in field_names(kind) if kind in TIMED else ():
+        if name in {"started_at_ns", "wall_ns"}:
+            found.append((name, 0, LATEST_NS - 1))
+        elif name in {"schedule_lag_ns", "clock_offset_ns"}:
+            found.append((name, -LONGEST_NS, LONGEST_NS))
+        elif name.endswith(("_ns", "_us", "_s")) or name in {"size", "read_no"}:
+            found.append((name, 0, LONGEST_NS))
+    return found
 
 
 def masked(record: AnyRecord, start: Start) -> AnyRecord:
@@ -565,12 +625,15 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
     def text(words: str) -> str:
         return mask_personal_text(words, values, kept)
 
-    value = getattr(record, record.PACKS)
-    clean = mask_personal(value, values, kept)
-    if clean is not value:
-        record = replace(record, **{record.PACKS: clean})
+    # Decoded, a large cart takes ten times its text.
+    if not (record.packed_bytes and is_without_personal(record.json.decode(), values, kept)):
+        value = getattr(record, record.PACKS)
+        clean = mask_personal(value, values, kept)
+        if clean is not value:
+            record = replace(record, **{record.PACKS: clean})
     if isinstance(record, Event):
-        return _changed(record, event=text(record.event), id=text(record.id), raw=None)
+        name = _masked_name(record.event, start)
+        return _changed(record, event=name, id=text(record.id), raw=None)
     return _changed(
         record,
         error_code=record.error_code and text(record.error_code),
@@ -608,6 +671,27 @@ def shareable(order: Recorded) -> Recorded:
         cut_off,
         [masked_text(text, start) for text in warnings],
     )
+
+
+def _masked_name(name: str, start: Start) -> str:
+    """Return an event's name; one that the API gave is nobody's, whatever a person is called."""
+    is_known = name == ERROR or _is_known(start, name)
+    return name if is_known else masked_text(name, start)
+
+
+def tellable(order: Recorded) -> Recorded:
+    """Return a recording of which everything but the events' data and exact text names nobody.
+
+    Examples
+    --------
+    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
+    >>> tellable(Recorded(start, [], End("incomplete", 0, unfinished="to Ada"))).end.unfinished
+    'to ***'
+    """
+    start, events, end, cut_off, warnings = order
+    named = [_changed(event, event=_masked_name(event.event, start)) for event in events]
+    said = [masked_text(text, start) for text in warnings]
+    return Recorded(start, named, masked(end, start), cut_off, said)
 
 
 def masked_text(text: str, start: Start) -> str:

@@ -264,8 +264,8 @@ def order_row(start: Start, events: Sequence[Event], end: End) -> dict[str, Any]
     # In what another program told, nothing says which event is the failure.
     is_seen = end.outcome in ANSWERED and end.told is None
     failed = failed_event(start, events) if is_seen else None
-    before = [e for e in events if failed is None or e.seq < failed.seq]
-    milestones = [e.event for e in before if milestone_of(e.event, start.milestones)]
+    before = (e.event for e in events if failed is None or e.seq < failed.seq)
+    milestones = [name for name in before if milestone_of(name, start.milestones)]
     lag_ms = _ms(lag_ns(start, end))
     # The recorder's own waiting is nobody's latency.
     latency_ms = None if end.stream_left_open else end.t_end_ns / 1e6
@@ -515,8 +515,8 @@ def _close_lag_ms(events: Sequence[Event], end: End, latency_ms: float | None) -
 
 
 def _max_gap_ms(events: Sequence[Event]) -> float | None:
-    gaps = [b.t_ns - a.t_ns for a, b in pairwise(events) if not b.coalesced]
-    return max(gaps) / 1e6 if gaps else None
+    gaps = (b.t_ns - a.t_ns for a, b in pairwise(events) if not b.coalesced)
+    return _ms(max(gaps, default=None))
 
 
 def _per_item_ms(start: Start, events: Sequence[Event]) -> float | None:

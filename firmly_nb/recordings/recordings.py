@@ -14,7 +14,7 @@ from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
-from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable
+from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable, tellable
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
@@ -212,7 +212,7 @@ class Recording:
     @property
     def event_times(self) -> pd.DataFrame:
         """The events table without data and raw; see ``EVENT_TIMES``."""
-        return self._times.copy()
+        return self._times.copy(deep=False)  # who writes into it has a copy then
 
     @cached_property
     def _times(self) -> pd.DataFrame:
@@ -257,11 +257,7 @@ class Recording:
     @cached_property
     def caveats(self) -> pd.DataFrame:
         """One row a kind of thing that the recording cannot say; see ``CAVEATS``."""
-        from firmly_nb.latency.caveats import claims
-
-        answer = EVENT_TIMES.frame(confirmation_rows(self._start, self._end, wide=False))
-        times = EVENT_TIMES.concat([self._times, answer])
-        return claims(times, self.stages, self.orders).table
+        return Recordings([self]).caveats
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -818,11 +814,8 @@ class Recordings(Sequence[Recording]):
         """One row a kind of thing that the recordings cannot say; see ``CAVEATS``."""
         from firmly_nb.latency.caveats import claims
 
-        ends = self._selection.ends
-        if ends is None:
-            return claims(self.cart_events, self.stages, self.orders).table
-        orders, events = ends.noted
-        return claims(events, self._looked_at[0], orders).table
+        orders, events = self._selection.read.noted
+        return claims(events, self._selection.read.looked_at()[0], orders).table
 
     def asked(self) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id.
@@ -1050,7 +1043,7 @@ class Recordings(Sequence[Recording]):
 
             ends = self._selection.ends
             if ends is None:
-                found = summary(self.events, self.stages, self.orders, level, ps)
+                found = summary(self.event_times, self.stages, self.orders, level, ps)
             else:
                 orders = ends.latency_times()
                 stages, events = self._looked_at
@@ -1062,7 +1055,7 @@ class Recordings(Sequence[Recording]):
     def _looked_at(self) -> tuple[pd.DataFrame | StageBlocks, Events]:
         """Stages and events for one look at each: those of a saved set need not be in memory."""
         ends = self._selection.ends
-        return (self.stages, self.events) if ends is None else ends.looked_at()
+        return (self.stages, self.event_times) if ends is None else ends.looked_at()
 
     @property
     def _order_times(self) -> pd.DataFrame:
@@ -1638,6 +1631,24 @@ def as_recordings(name: str, value: Any) -> Recordings:
         sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
         return sum(sets, single)
     raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
+
+
+def tellable_recordings(recs: Recordings) -> Recordings:
+    """Return the same, with nothing in what a report tells of them that names a person.
+
+    Examples
+    --------
+    >>> len(tellable_recordings(Recordings([])))
+    0
+    """
+    selection = recs._selection  # noqa: SLF001 - of its own kind
+    sources = [
+        Held(_recording(tellable(one.recorded)) for one in source.recordings)
+        if isinstance(source, Held)
+        else source
+        for source in selection.sources
+    ]
+    return Recordings(Selection(sources, selection.chosen), recs._warnings)  # noqa: SLF001 - the same
 
 
 def _there_are(number: int) -> str:

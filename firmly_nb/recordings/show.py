@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.charts.chart import Chart, Orders
     from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.recorder.records import Recorded
 
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class OneShown(Protocol):
     @property
     def error(self) -> FirmlyError | None: ...  # noqa: D102 - the same
     @property
-    def event_times(self) -> pd.DataFrame: ...  # noqa: D102 - the same
+    def recorded(self) -> Recorded: ...  # noqa: D102 - the same
     @property
     def orders(self) -> pd.DataFrame: ...  # noqa: D102 - the same
     @property
@@ -207,14 +208,14 @@ def _ended(rec: OneShown, after: str) -> str:
 
 def precision(rec: OneShown) -> str:
     """Return how far off the times can be, and by which clock."""
-    events = rec.event_times
-    if not len(events):
+    events = rec.recorded.events
+    if not events:
         return "no events"
-    clocks = " and ".join(sorted(set(events["clock"])))
+    clocks = " and ".join(sorted({event.clock for event in events}))
     if (rec.caveats["code"] == BUFFERED).any():
         # The bound of a read says nothing of events that waited on their way.
         return f"{clocks} clock, events were gathered"
-    worst_us = float(events["uncertainty_us"].max())
+    worst_us = max(event.uncertainty_us for event in events)
     if rec.environment == EXTERNAL and not worst_us:
         return "times as told"
     return f"times within {uncertainty(worst_us)}, {clocks} clock"
@@ -305,7 +306,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
     head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
-    bars = [waterfall_text(rec)] if len(rec.event_times) else []
+    bars = [waterfall_text(rec)] if rec.recorded.events else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
     return "\n".join([head, f"  {_origin(rec)}", *bars, *warnings])
@@ -320,7 +321,7 @@ def recording_html(rec: OneShown) -> str:
     ended = toned(f"{row.mark} {lead}", row.colour)
     # What a server sent instead of events has no spaces to break at.
     head = f'<div style="overflow-wrap:anywhere">{ended} {rest}</div>'
-    bars = waterfall_html(rec) if len(rec.event_times) else ""
+    bars = waterfall_html(rec) if rec.recorded.events else ""
     told = [*said_of_times(rec), *rec.warnings]
     return page(f"{head}{quiet(_origin(rec))}{bars}{notes(told)}", "900px")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cached_property, reduce
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -243,16 +244,21 @@ def recorded_stages(
     >>> recorded_stages([]).duration_ms.tolist()
     []
     """
-    events = [event for its_events, _ in orders for event in its_events]
+    sizes = [len(its_events) for its_events, _ in orders]
     known: dict[str, int] = {}
     own: dict[tuple[str, ...], int] = {}
+
+    def each(of: Callable[[Event], float], dtype: type) -> NDArray[Any]:
+        # Not by way of a list: there can be very many events.
+        return np.fromiter((of(event) for its, _ in orders for event in its), dtype, sum(sizes))
+
     came = Arrivals(
-        np.array([n for n, (its, _) in enumerate(orders) for _ in its], dtype=np.intp),
-        np.array([known.setdefault(event.event, len(known)) for event in events], dtype=np.intp),
+        np.repeat(np.arange(len(orders)), sizes),
+        each(lambda event: known.setdefault(event.event, len(known)), np.intp),
         list(known),
-        np.array([event.t_ns / 1e6 for event in events], dtype=np.float64),
-        np.array([event.uncertainty_us for event in events], dtype=np.float64),
-        np.array([event.coalesced for event in events], dtype=bool),
+        each(lambda event: event.t_ns / 1e6, np.float64),
+        each(lambda event: event.uncertainty_us, np.float64),
+        each(lambda event: event.coalesced, np.bool_),
     )
     which = [own.setdefault(tuple(names), len(own)) if names else -1 for _, names in orders]
     return stage_columns([last_arrivals(came, np.array(which, dtype=np.intp), list(own))])
@@ -378,7 +384,7 @@ class Held:
     def _events(self, table: Table, rows: Rows) -> pd.DataFrame:
         wide, orders = table is EVENTS, self._recorded(rows)
         groups = (event_rows(order.start, order.events, wide=wide) for order in orders)
-        return table.frame([row for group in groups for row in group])
+        return table.frame(chain.from_iterable(groups))
 
     def stages(self, rows: Rows) -> pd.DataFrame:
         """Return all stages."""
@@ -416,14 +422,17 @@ class Held:
 
     def notes_of(self, rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return what caveats need of orders and events."""
-        import pandas as pd
-
-        orders = numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
-        answers = (confirmation_rows(o.start, o.end, wide=False) for o in self._recorded(rows))
-        answered = EVENT_TIMES.frame([row for group in answers for row in group])
-        events = EVENT_TIMES.concat([self.event_times(rows), answered])
-        numbers = pd.Index(self.ids(rows)).get_indexer(pd.Index(events["recording_id"]))
-        return orders, numbered(EVENT_NOTES, events, numbers.astype(np.int32))
+        orders = list(enumerate(self._recorded(rows)))
+        in_events = ((n, event_rows(o.start, o.events, wide=False)) for n, o in orders)
+        in_answers = ((n, confirmation_rows(o.start, o.end, wide=False)) for n, o in orders)
+        noted = (
+            row | {ORDER_NUMBER.name: number}
+            for number, its in chain(in_events, in_answers)
+            for row in its
+            if row["unread"] or row.get("clock") == "user"
+        )
+        told = numbered(ORDER_NOTES, self.orders(rows), np.arange(len(rows)))
+        return told, EVENT_NOTES.frame(noted)
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
@@ -586,12 +595,15 @@ class Selection:
         return self._table(HEADERS, lambda source, rows: source.headers(rows))
 
     @cached_property
+    def read(self) -> _Ends:
+        """Input of the statistics."""
+        return _Ends(self.split, self._positions if len(self.split) > 1 else self.chosen[:0])
+
+    @cached_property
     def ends(self) -> _Ends | None:
         """Input of the statistics; None if the tables themselves are at hand."""
         split = self.split
-        if all(isinstance(source, Held) for source, _ in split):
-            return None
-        return _Ends(split, self._positions if len(split) > 1 else self.chosen[:0])
+        return None if all(isinstance(source, Held) for source, _ in split) else self.read
 
     def relation(self, table: str, connection: Any = None) -> Any:
         """Return a table as a DuckDB relation; see ``Recordings.relation``.
@@ -814,7 +826,9 @@ def as_declared(found: Any, table: str) -> Any:
         there = "merchant" if name == "domain" else name
         value = f'"{there}"' if there in found.columns else "NULL"
         if (now := f"{NOW}{name}") in found.columns:
-            value = f'coalesce({value}, "{now}")'
+            # Of totals it counts before what was saved, also where there is none.
+            is_now = f'"{NOW}total"' if name in {"total_minor", "currency"} else f"{value} IS NULL"
+            value = f'CASE WHEN {is_now} THEN "{now}" ELSE {value} END'
         if name == "scheduled_time_to_order_placed_ms":
             value = '"time_to_order_placed_ms" + "schedule_lag_ms"'  # older versions lack it
         if name == "retransmits":

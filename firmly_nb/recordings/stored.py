@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.api.event_names import SUCCESS
+from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
@@ -20,7 +24,7 @@ from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.exchange.har import HarError
 from firmly_nb.latency.stages import STAGES
-from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, judge_rows
+from firmly_nb.outcomes import EXTERNAL, JUDGED_BY, PLACED, judge_rows
 from firmly_nb.recorder.journal import (
     LEFT_OUT,
     RECORDINGS,
@@ -39,9 +43,11 @@ from firmly_nb.recorder.tables import (
     WIDE,
     confirmation_rows,
     header_rows,
+    last_snapshot,
     number_of_order,
 )
 from firmly_nb.recordings.figures import (
+    MEMORY,
     SCHEDULED_PLACED,
     Judged,
     event_notes,
@@ -117,11 +123,13 @@ EVENT_PARTS = [
     "retransmits",
     "reordered",
     "event_id",
+    "outline",
     "raw",
 ]
 Columns = dict[str, list[Any]]
 JUDGED = frozenset({"order_number", "order_exists", "evidence"})
 ORDER_NUMBER = '"platform_order_number":'  # as it stands in an event's JSON
+TOTAL = ("total_minor", "currency")
 SOME_HEADERS = '"headers":[['  # as it stands in an end's JSON
 # What events held is read for orders of older sets; of more orders that would take too long.
 MOST_SEARCHED, SEARCHED_AT_ONCE = 20_000, 1_000
@@ -225,11 +233,17 @@ class Stored:
             values = columns[name].astype("object").to_numpy(copy=True)
             values[judged.positions] = getattr(judged, name)  # type: ignore[union-attr]  # there is one
             columns[name] = list(values)
+        again = [at for at, row in enumerate(rows.tolist()) if row in self._totals_now]
+        for place, name in enumerate(TOTAL if again else ()):
+            values = columns[name].astype("object").to_numpy(copy=True)
+            for at in again:
+                values[at] = self._totals_now[int(rows[at])][place]
+            columns[name] = [None if pd.isna(value) else value for value in values]
         return ORDERS.from_columns(columns)
 
     def order_column(self, name: str, rows: Positions) -> pd.Series[Any]:
         """Return one column of the orders; what is made of others needs them all."""
-        if name in JUDGED or name == SCHEDULED_PLACED:
+        if name in {*JUDGED, *TOTAL, SCHEDULED_PLACED}:
             return self.orders(rows)[name]
         [column] = [column for column in ORDERS.columns if column.name == name]
         one = Table(name, ORDERS.row, (column,))
@@ -248,6 +262,50 @@ class Stored:
             numbers[position] = number
         orders["order_number"] = pd.Series(numbers, dtype="str")
         return Judged(positions, numbers.tolist(), *judge_rows(orders))
+
+    @cached_property
+    def _totals_now(self) -> dict[int, tuple[int | None, str | None]]:
+        """Totals of orders by the rule of now, by row: a cart after the order is another one's.
+
+        Versions that wrote no outline of events took the last cart's. Looked at are the orders
+        whose last cart did not come with the success, or of which several events told that.
+        """
+        parts = self._set.parts_with_events()
+        paths = [path for path, part in parts.items() if not part.has("outline")]
+        if not paths:
+            return {}
+        own = {(orjson.loads(text) or [""])[-1] for text in self._milestones() if text}
+        named = ", ".join("'{}'".format(name.replace("'", "''")) for name in {*SUCCESS, *own})
+        told = files_relation(paths, "events", database(memory_limit=MEMORY)).filter(
+            "cart_id IS NOT NULL OR total_minor IS NOT NULL"
+        )
+        doubted = told.aggregate(
+            f"recording_id, arg_max(event, seq) AS last, count_if(event IN ({named})) AS n",
+            "recording_id",
+        ).filter(f"last NOT IN ({named}) OR n > 1")
+        ids = doubted.project("recording_id").to_arrow_table()["recording_id"]
+        rows = pc.index_in(ids, value_set=self._set.recording_ids.combine_chunks())
+        rows = np.sort(rows.drop_null().to_numpy().astype(np.int64))
+        rows = rows[pc.equal(self._order_column("outcome", rows), PLACED).to_numpy()]
+        if len(rows) > MOST_SEARCHED:
+            self._set.warn(
+                f"{self._set.root}: an older version saved these orders. The total of "
+                f"{count(len(rows), 'order')} may be that of a later cart."
+            )
+            return {}
+        found: dict[int, tuple[int | None, str | None]] = {}
+        for row in rows.tolist():
+            with suppress(StoreError):  # whoever asks for that one is told
+                start, events, end, *_ = self.one(row)
+                last = last_snapshot(start, events, end)
+                found[row] = (last and last.total) or (None, None)
+        return found
+
+    def _milestones(self) -> list[str | None]:
+        texts: list[str | None] = (
+            self._set.orders(["milestones"])["milestones"].unique().to_pylist()
+        )
+        return texts
 
     def _numbers_in_events(self, rows: Positions, wanted: Positions) -> Iterator[tuple[int, str]]:
         """Find order numbers that stand in events only: the first edition kept the last cart's."""
@@ -373,12 +431,20 @@ class Stored:
 
     def _judged_ids(self, rows: Positions) -> pa.Table | None:
         """Return what was judged now, by recording id, for a join with the files."""
-        judged = self.judged_now(rows)
-        if judged is None:
-            return None
-        ids = self._set.recording_ids.take(pa.array(rows[judged.positions]))
-        values = {f"{NOW}{name}": pa.array(getattr(judged, name), pa.string()) for name in JUDGED}
-        return pa.table({"recording_id": ids, **values})
+        judged, found = self.judged_now(rows), None
+        if judged is not None:
+            ids = self._set.recording_ids.take(pa.array(rows[judged.positions]))
+            texts = {f"{NOW}{n}": pa.array(getattr(judged, n), pa.string()) for n in JUDGED}
+            found = pa.table({"recording_id": ids, **texts})
+        again = [row for row in rows.tolist() if row in self._totals_now]
+        if not again:
+            return found
+        minor, currency = zip(*(self._totals_now[row] for row in again), strict=True)
+        ids = self._set.recording_ids.take(pa.array(again))
+        values = (pa.array(minor, pa.int64()), pa.array(currency, pa.string()))
+        named = {f"{NOW}{name}": column for name, column in zip(TOTAL, values, strict=True)}
+        totals = pa.table({"recording_id": ids, f"{NOW}total": [True] * len(again), **named})
+        return found.join(totals, "recording_id", join_type="full outer") if found else totals
 
     def _order_columns(self, table: Table, rows: Positions) -> dict[str, Any]:
         names = {c.name: "merchant" if c.name == "domain" else c.name for c in table.columns}

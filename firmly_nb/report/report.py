@@ -42,7 +42,7 @@ from firmly_nb.latency.shares import success_rate
 from firmly_nb.latency.summary import intervals_words, quantile_cell, summary, summary_grid
 from firmly_nb.latency.targets import attainment, grouped_attainment, throughput
 from firmly_nb.outcomes import NO, NOT_SEEN, UNKNOWN, YES, outcome
-from firmly_nb.recordings.recordings import as_recordings
+from firmly_nb.recordings.recordings import Recordings, as_recordings, tellable_recordings
 from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
@@ -266,10 +266,12 @@ class Against(NamedTuple):
 
 def reported(name: str, value: Any) -> Reported:
     """Return recordings of whatever has some; tables of them are taken as they are."""
+    if isinstance(value, Recordings):
+        return tellable_recordings(value)
     if hasattr(value, "event_times") and hasattr(value, "__iter__"):
         found: Reported = value
         return found
-    return as_recordings(name, value)
+    return tellable_recordings(as_recordings(name, value))
 
 
 def held_against(recs: Reported, earlier: Any, margins: Mapping[str, Any]) -> Against | None:

@@ -36,6 +36,7 @@ STORED_EVENTS = Table(
         Column("t_ns", "int64", "ns", "arrival after t_start, exactly"),
         Column("read_delay_us", "float64", "µs", "from arrival until the recorder had the bytes"),
         Column("event_id", "str", "", "the id that the stream gave it"),
+        Column("outline", "object", "", "of large data what tells how the order went, as JSON"),
     ),
 )
 STORED_ORDERS = Table(

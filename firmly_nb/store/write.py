@@ -86,9 +86,12 @@ def stored_rows(
     row["start"] = encode(start).decode()
     row["end"] = None if cut_off else encode(end).decode()
     row["warnings"] = _text(list(warnings))
-    rows = [*event_rows(start, events)]
+    rows = [*event_rows(start, events, wide=False)]
     for event, event_row in zip(events, rows, strict=True):
-        event_row["data"] = None if event_row["data"] is None else event.json.decode()
+        told = event.packed().outline
+        event_row["data"] = None if told is None else event.json.decode()
+        told = told if event.is_outlined else None
+        event_row["outline"] = None if told is None else orjson.dumps(told).decode()
         event_row["raw"] = event.raw
         event_row["t_ns"] = event.t_ns
         event_row["read_delay_us"] = event.read_delay_us
@@ -126,10 +129,11 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
 
 
 def _event(row: Row) -> Event:
-    return Event(
+    text, told = row["data"], row["outline"]
+    event = Event(
         seq=row["seq"],
         event=row["event"],
-        data=None if row["data"] is None else orjson.loads(row["data"]),
+        data=None if text is None or told is not None else orjson.loads(text),
         t_ns=row["t_ns"],
         wall_ns=row["at"],
         clock=row["clock"],
@@ -143,7 +147,8 @@ def _event(row: Row) -> Event:
         reordered=row["reordered"],
         id=row["event_id"] or "",
         raw=row["raw"],
-    ).packed()
+    )
+    return event.packed() if told is None else event.hold(text.encode(), orjson.loads(told))
 
 
 def _text(value: Any) -> str | None:

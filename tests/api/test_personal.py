@@ -8,15 +8,19 @@ import json
 import unicodedata
 from urllib.parse import quote, quote_plus
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmly_nb.api import personal
 from firmly_nb.api.personal import (
+    is_without_personal,
     mask_personal,
     mask_personal_text,
     personal_values,
 )
+from firmly_nb.api.secrets import MAX_DEPTH
 
 PLANTED = {
     "first_name": "Zoë",
@@ -386,13 +390,32 @@ quoted_values = st.recursive(
 
 @given(json_values, quoted_values)
 def test_strings_looked_at_for_themselves_are_masked_as_the_whole_is(tree, quoted):
-    """JSON that is too long is looked at as a whole; any other one string by string."""
+    """Strings are looked at some at a time; what may hold a value is then masked as a whole."""
     for values in ((), VALUES):
         whole = {"a": tree, "b": quoted, "email": "a@b.test"}
         found = mask_personal(whole, values)
+        assert found == personal._masked(whole, personal._finders(values), (), MAX_DEPTH, False)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("firmly_nb.api.personal.LONGEST_SPLIT", 0)
+            patch.setattr("firmly_nb.api.personal.SPLIT_AT_ONCE", 0)
             assert mask_personal(whole, values) == found
+        rest = {"a": tree, "b": quoted}
+        if is_without_personal(orjson.dumps(rest).decode(), values):
+            assert mask_personal(rest, values) == rest
+
+
+@pytest.mark.parametrize("number", ["2065550100", 2065550100, "T-2065550100"])
+def test_an_order_number_stays_although_it_is_the_telephone(number):
+    values = personal_values({"phone": "+1 206-555-0100"})
+    data = {"order": {"platform_order_number": number}, "call": number}
+    masked = mask_personal(data, values)
+    assert masked["order"] == data["order"]
+    assert "2065550100" not in str(masked["call"])
+
+
+def test_only_digits_are_taken_for_an_order_number():
+    values = personal_values({"email": "ada@example.test"})
+    data = {"platform_order_number": "ada@example.test"}
+    assert mask_personal(data, values) == {"platform_order_number": "***"}
 
 
 @given(

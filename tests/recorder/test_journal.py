@@ -328,14 +328,37 @@ def test_an_event_whose_values_have_wrong_types_is_left_out_and_said(tmp_path, n
     assert warnings == ["line 2 of the journal is damaged and was left out"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("outcome", "exploded"), ("connection", "hot")])
+YEAR_NS = 366 * 86_400 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("t_ns", -1), ("t_ns", 11 * YEAR_NS), ("wall_ns", -20 * YEAR_NS), ("wall_ns", 2**62),
+     ("seq", 0), ("seq", 1), ("uncertainty_us", -0.5), ("read_delay_us", -1e9), ("size", -1)],
+)  # fmt: skip
+def test_an_event_at_an_impossible_time_is_in_no_table(tmp_path, name, value):
+    path = write(tmp_path, START, event(1), event(2), event(3), END)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = json.dumps(json.loads(lines[2]) | {name: value}).encode()
+    path.write_bytes(b"\n".join(lines))
+    [rec] = fnb.load(path)
+    assert rec.events["seq"].tolist() == [1, 3]
+    assert rec.warnings == ["line 3 of the journal is damaged and was left out"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("outcome", "exploded"), ("connection", "hot"), ("t_end_ns", -1), ("t_headers_ns", -9),
+     ("comments_ns", [5, -5]), ("phases", {"waiting_ns": -1}), ("schedule_lag_ns", -60 * YEAR_NS),
+     ("schedule_lag_ns", -2 * 10**9)],
+)  # fmt: skip
 def test_an_end_that_no_recorder_writes_is_left_out_and_said(tmp_path, name, value):
     path = write(tmp_path, START, event(1), END)
     lines = path.read_bytes().split(b"\n")
     lines[2] = json.dumps(json.loads(lines[2]) | {name: value}).encode()
     path.write_bytes(b"\n".join(lines))
     records, warnings = read_journal(path)
-    assert records == [START, event(1)]
+    assert records == [START, event(1)]  # it began at the first second of 1970
     assert warnings[0] == "line 3 of the journal is damaged and was left out"
 
 

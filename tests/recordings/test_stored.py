@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 import firmly_nb as fnb
 from firmly_nb.recorder.journal import Journal
+from firmly_nb.recorder.records import End
+from firmly_nb.recorder.tables import last_snapshot, order_row
 from firmly_nb.recordings import stored
+from firmly_nb.schema import Table
+from firmly_nb.store import write
 from tests.latency.plain_stages import plain_stages, same_stages
-from tests.recorder.made_records import NAMES
+from tests.recorder.made_records import NAMES, cart, event, start
 from tests.store.stored_recordings import TABLES, placed, same, same_table, several
 
 
@@ -227,3 +231,45 @@ def test_relations_are_asked_by_sql(tmp_path, recs):
     assert median == pytest.approx(found.event_times["t_ms"].median())
     with pytest.raises(KeyError, match=r"^Unknown relation 'carts'"):
         found.relation("carts")
+
+
+def followed(number):
+    """An order that the next cart follows in its stream."""
+    success = cart(200)["cart"] | {"platform_order_number": f"T-{number}"}
+    told = [event(1, "order-placed", {"cart": success}), event(2, "later", cart(700))]
+    return fnb.Recording([start(number), *told, End("placed", 50_000_000)])
+
+
+def test_totals_that_an_older_version_took_of_a_later_cart_are_read_anew(tmp_path, monkeypatch):
+    def older_row(order, events, end):
+        row = order_row(order, events, end)
+        total = last_snapshot(order, events[-1:], end).total
+        return row | dict(zip(stored.TOTAL, total, strict=True))
+
+    recs = fnb.Recordings([placed(1), followed(2)])
+    with monkeypatch.context() as patch:
+        kept = [c for c in write.STORED_EVENTS.columns if c.name != "outline"]
+        patch.setattr(write, "STORED_EVENTS", Table("stored_events", "", tuple(kept)))
+        patch.setattr(write, "order_row", older_row)
+        recs.save(tmp_path)
+    found, expected = fnb.load(tmp_path), recs.orders["total_minor"].tolist()
+    assert expected == [400, 200]
+    assert found.orders["total_minor"].tolist() == expected
+    assert found.order_column("total_minor").tolist() == expected
+    assert [rec.orders["total_minor"][0] for rec in found] == expected
+    asked = found.sql("SELECT total_minor, currency FROM orders ORDER BY recording_id")
+    assert asked["total_minor"].tolist() == expected
+    assert asked["currency"].tolist() == ["USD", "USD"]
+
+
+def test_a_large_cart_of_a_set_is_kept_as_text(tmp_path):
+    lines = [{"sku": f"line {n}"} for n in range(5_000)]
+    data = {"cart": cart(200)["cart"] | {"line_items": lines}}
+    rec = fnb.Recording([start(1), event(1, "item-added", data), End("incomplete", 9_000_000)])
+    fnb.Recordings([rec]).save(tmp_path, keep_personal=True)
+    [found] = fnb.load(tmp_path)
+    [told] = found.recorded.events
+    assert told.is_outlined
+    assert told.outline == rec.recorded.events[0].packed().outline
+    assert told.data == data
+    assert found.records() == rec.records()

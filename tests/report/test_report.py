@@ -13,7 +13,9 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency.shares import success_rate
+from firmly_nb.recorder.records import End
 from firmly_nb.report.report import DEFINITIONS, report_html
+from tests.recorder.made_records import event, start
 
 DRAWN = "html[data-drawn]"
 LIMIT_MS = 100_000  # ten charts on a busy machine
@@ -344,3 +346,12 @@ def test_a_report_has_a_name_of_its_own(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert fnb.report(made(6), pictures=False) == Path("report.html")
     assert (tmp_path / "report.html").read_text("utf-8").lower().startswith("<!doctype html>")
+
+
+def test_a_report_of_recordings_in_memory_names_nobody():
+    end = End("incomplete", 9_000_000, unfinished_bytes=9, unfinished="to Zorah")
+    said = event(1, "hello Zorah", '{"ship_to": "Zorah')
+    rec = fnb.Recording([start(personal=["Zorah"]), said, end])
+    page = report_html(fnb.Recordings([rec]), pictures=False)
+    assert "to ***" in page
+    assert "Zorah" not in page
