@@ -85,7 +85,7 @@ SAFE = 2**53
 
 @public
 class CartView(Fields, anywidget.AnyWidget):
-    """The cart of an order as a shopper would see it, event by event.
+    """The cart of an order as a buyer would see it, event by event.
 
     Beside each line and amount: what it was at the event before, and what the checks found. The
     slider goes over the events; the raw JSON of each can be opened and searched.

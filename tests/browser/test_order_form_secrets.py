@@ -62,7 +62,7 @@ def test_what_is_typed_is_where_it_may_be_and_nowhere_else(notebook, jupyter, wi
     typed = json.dumps(bench.save())
     assert not [name for name, secret in CANARY.items() if secret in typed]
     place(shown).click()
-    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(last_run(shown)).to_contain_text("placed order ")
     expect(shown.locator(".why")).to_contain_text("Card number: must be typed; it was kept nowhere")
     for label in ("Card number", "CVV", "Captcha token"):
         expect(shown.get_by_label(label)).to_have_value("")

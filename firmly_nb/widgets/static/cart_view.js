@@ -214,7 +214,7 @@ function emptyCart() {
     h(
       "ul",
       { class: "quiet" },
-      h("li", {}, "the lines, shipping, tax and total, as a shopper sees them;"),
+      h("li", {}, "line items, shipping, tax and total, as a buyer sees them;"),
       h("li", {}, "what the event changed, with the value before: + added, − removed, → changed;"),
       h("li", {}, "what the checks found, beside the line or amount;"),
       h("li", {}, "the JSON as it was sent, with a search."),
