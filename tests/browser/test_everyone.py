@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import place, status
+from tests.browser.order_forms import last_run, place
 
 TWO = """\
 import firmly_nb as fnb

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.jupyter import running_voila
-from tests.browser.order_forms import place, status
+from tests.browser.order_forms import last_run, place, status
 
 CELLS = (
     """\

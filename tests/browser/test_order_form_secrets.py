@@ -6,7 +6,7 @@ import json
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import place, status
+from tests.browser.order_forms import last_run, place
 
 CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-token-Zq7kP0vX"}
 # A person who was typed; addresses are kept only in memory.

@@ -200,7 +200,7 @@ def find_and_brush(bench, shown):
     expect(shown.locator(".order-row")).to_have_count(19)
     whole_ms = middle_and_longest_ms(shown)
     shown.get_by_label("aligned on").select_option("order-placed")
-    expect(shown.locator(".histogram-row .quiet")).to_contain_text("p50 0.00\u00a0ms,")
+    expect(shown.locator(".histogram-row .quiet")).to_contain_text(re.compile(r"p50 0[.0]*\sms,"))
     assert middle_and_longest_ms(shown)[1] < whole_ms[0] <= whole_ms[1]
     shown.get_by_label("aligned on").select_option("start")
 
