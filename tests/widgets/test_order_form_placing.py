@@ -71,6 +71,16 @@ def test_several_orders_come_one_after_another(form, until):
     assert len(form.recordings) == 3
 
 
+def test_a_listed_run_can_be_looked_at_again_also_where_the_timeline_was_emptied(form, until):
+    (first,) = form.place().wait(60)
+    form.place().wait(60)
+    until(lambda: at_rest(form))
+    form.timeline.clear()
+    send(form._form, type="show", recording_id=form._form.runs[1]["recording_id"])
+    assert form.timeline.selected["recording_id"] == first.recording_id
+    assert form.cart_view.recording.recording_id == first.recording_id
+
+
 @pytest.mark.parametrize("count", [0, -1, MOST_TIMES + 1])
 def test_there_is_a_limit_to_how_many(form, count):
     with pytest.raises(ValueError, match=f"times must be 1 to {MOST_TIMES}, got {count}"):
