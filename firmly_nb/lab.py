@@ -1377,7 +1377,7 @@ def _close_in_background(bench: Bench, at_exit: object) -> None:
 SHOW_EVERY_S = 0.05
 NAME_WIDTH = 27  # of an event's name and its time
 MS_PER_BLOCK = 25
-MAX_BLOCKS = 40
+MAX_BLOCKS = 31  # a line has 79 columns
 
 
 @public
@@ -1501,7 +1501,7 @@ class EventLines:
             name = printable(record.event, 60)
             # A long name takes of the room before the time, so that the times stay aligned.
             room = max(NAME_WIDTH - len(name), 0)
-            self._print(f"  {name} {time:>{room}} ms  +{gap:>7}  {bar}")
+            self._print(f"  {name} {time:>{room}} ms  +{gap:>7} ms  {bar}")
         elif isinstance(record, End):
             self.out.flush()
 

@@ -96,13 +96,23 @@ class Outcome:
 
     def words(self, how_many: int) -> str:
         """Return the word that follows a number."""
-        is_many = how_many != 1 and self.word.endswith(NOUNS)
-        return f"{self.word}s" if is_many else self.word
+        return plural(self.word, how_many)
 
     @property
     def colour(self) -> str:
         """Colour on light ground."""
         return TONES[self.tone].light
+
+
+def plural(word: str, how_many: int) -> str:
+    """Return the word of an outcome as it follows a number.
+
+    Examples
+    --------
+    >>> plural("timeout", 2), plural("timeout", 1), plural("declined", 2)
+    ('timeouts', 'timeout', 'declined')
+    """
+    return f"{word}s" if how_many != 1 and word.endswith(NOUNS) else word
 
 
 _ROWS = (

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 import firmly_nb as fnb  # noqa: E402 - of this checkout
 from firmly_nb.charts import pictures  # noqa: E402
 from tests.browser.jupyter import Notebook, running_jupyter, write_notebook  # noqa: E402
-from tests.browser.order_forms import LAB, place, status  # noqa: E402
+from tests.browser.order_forms import LAB, last_run, place  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 ORDERS, SEED = 200, 7
@@ -56,7 +56,7 @@ def draw_order(path: Path) -> None:
             place(shown).scroll_into_view_if_needed()
             frames = [(time.monotonic(), form.screenshot())]
             place(shown).click()
-            while "Placed" not in status(shown).inner_text() or LAST_CART not in form.inner_text():
+            while not last_run(shown).count() or LAST_CART not in form.inner_text():
                 frames.append((time.monotonic(), form.screenshot()))
             frames.append((time.monotonic(), form.screenshot()))
             chromium.close()

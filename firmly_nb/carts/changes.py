@@ -154,7 +154,7 @@ def _short(value: object) -> str:
     return cut(clean.replace("\n", " "), LONGEST_LABEL)
 
 
-# In the order in which a shopper reads a bill; what is not named here comes after.
+# In the order in which a buyer reads a bill; what is not named here comes after.
 AMOUNT_NAMES = {
     "sub_total": "subtotal",
     "cart_discount": "discount",

@@ -1,4 +1,4 @@
-"""One cart of an order, ready to be drawn: what a shopper sees, what changed, what is wrong.
+"""One cart of an order, ready to be drawn: what a buyer sees, what changed, what is wrong.
 
 Nothing is computed here that another module of this room computes: a bill says what a cart holds,
 the table of changes what it held before, the table of findings what is wrong. A sheet puts these

@@ -194,7 +194,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def cart_html(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
-    """Show a cart as a shopper would see it: lines, shipments, totals.
+    """Show a cart as a buyer would see it: lines, shipments, totals.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def cart_html(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
 
 
 def cart_text(snapshot: Mapping[str, Any], most_lines: int = MOST_LINES) -> str:
-    """Write a cart as a shopper would see it, as plain text.
+    """Write a cart as a buyer would see it, as plain text.
 
     Examples
     --------

@@ -629,7 +629,8 @@ def _together(through: pd.DataFrame, totals: Floats, measure: str, currency: str
         return f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, {there}."
     if len(np.unique(totals)) < 2:
         same = amount(Decimal(str(totals[0])), minor_digits(currency))
-        return f"Every cart has the same total, {same} {short_name(currency)}: nothing to see."
+        total = f"{same} {short_name(currency)}"
+        return f"Every placed order has the same total, {total}: nothing to see."
     times = through[measure].to_numpy(np.float64)
     known = [name for name in ("run_id", "started_at") if name in through]
     orders = through[known].assign(total=totals, _time_ms=times)

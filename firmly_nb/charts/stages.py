@@ -131,7 +131,7 @@ def _middle(row: dict[Any, Any]) -> float:
 def _hills_said(found: dict[str, Floats]) -> str:
     if max(len(values) for values in found.values()) < FEWEST_IN_A_HILL:
         return " Strokes: single orders."
-    return " Hills: share of the stage's orders by time, smoothed, all of one height; line: median."
+    return " Curves: share of the stage's orders by time, smoothed, of one height; line: median."
 
 
 def _empty(question: str, stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:

@@ -97,11 +97,11 @@ def sweep(  # noqa: PLR0913, PLR0917 - each is an option of its own
     count: Annotated[int | None, typer.Option(help="How many orders.")] = None,
     rate: Annotated[str | None, typer.Option(help="Orders a second, or like 30/min.")] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Orders in flight: at most; without --rate, always.")
+        int | None, typer.Option(help="Most orders in flight; without --rate always that many.")
     ] = None,
     arrival: Annotated[str | None, typer.Option(help="constant, poisson or closed.")] = None,
     duration: Annotated[str | None, typer.Option(help="Seconds, or like '10 min'.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     max_orders: Annotated[int | None, typer.Option(help="Budget: orders.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Budget: minutes.")] = None,
     max_total: Annotated[
@@ -197,10 +197,10 @@ def compare(  # noqa: PLR0913, PLR0917 - each is an option of its own
     ] = None,
     rate: Annotated[str | None, typer.Option(help="Orders a second, or like 30/min.")] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Orders in flight: at most; without --rate, always.")
+        int | None, typer.Option(help="Most orders in flight; without --rate always that many.")
     ] = None,
     arrival: Annotated[str | None, typer.Option(help="constant, poisson or closed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     max_orders: Annotated[int | None, typer.Option(help="Budget: orders of both sides.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Budget: minutes.")] = None,
     max_total: Annotated[

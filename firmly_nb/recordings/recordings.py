@@ -352,7 +352,7 @@ class Recording:
         return cart_tables(self.cart_events)
 
     def show_cart(self, seq: int | None = None) -> Shown:
-        """Show a cart as a shopper would see it: the last one, or that of event number ``seq``.
+        """Show a cart as a buyer would see it: the last one, or that of event number ``seq``.
 
         Parameters
         ----------

@@ -628,6 +628,8 @@ def verify(path: str | Path) -> pd.DataFrame:
     ------
     StoreError
         If there is no saved set, or its manifest cannot be read.
+    FileNotFoundError
+        If there is no such path.
 
     Examples
     --------
@@ -642,6 +644,8 @@ def verify(path: str | Path) -> pd.DataFrame:
     root = Path(path)
     manifest = read_manifest(root)
     if manifest is None:
+        if not root.exists():
+            raise no_such_path(path)
         text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
         raise coded_error(StoreError, "FNB406", text)
     names = [f"{kind}/{part}" for kind in SOURCES for part in manifest.parts]

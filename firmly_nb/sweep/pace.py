@@ -158,7 +158,7 @@ class Schedule:
     Attributes
     ----------
     arrival
-        ``constant``: evenly spaced; ``poisson``: at random, as independent shoppers come;
+        ``constant``: evenly spaced; ``poisson``: at random, as independent buyers come;
         ``closed``: when another one ends.
     concurrency
         How many orders are in flight: in a closed loop always, in an open one at most.

@@ -85,7 +85,7 @@ SAFE = 2**53
 
 @public
 class CartView(Fields, anywidget.AnyWidget):
-    """The cart of an order as a shopper would see it, event by event.
+    """The cart of an order as a buyer would see it, event by event.
 
     Beside each line and amount: what it was at the event before, and what the checks found. The
     slider goes over the events; the raw JSON of each can be opened and searched.
@@ -378,6 +378,7 @@ class CartReading:
                 "event": printable(str(event), LONGEST_NAME),
                 "t_ms": self._time(seq, t_ms),
                 "has_cart": seq in with_cart,
+                "unread": seq in self._unread,
                 "findings": self._sheets.severities(seq),
             }
             for seq, event, t_ms in zip(*columns, strict=True)
@@ -457,6 +458,7 @@ class CartReading:
             "recording_id": rec.recording_id,
             "domain": printable(rec.domain),
             "checks": rec.checks.headline(),
+            "unread": len(self._unread),
             "note": _note(rec),
             "steps_left_out": max(len(self._events) - MOST_STEPS, 0),
         }

@@ -102,8 +102,10 @@ class FormView(anywidget.AnyWidget):
     ----------
     run
         State of the run: ``state`` (idle, running, cancelling), ``number``, ``of``, ``doing``.
+    runs
+        The last presses, newest first (``order_run.run_words``, with ``at_ms`` and ``how``).
     result
-        End of the last order (``order_run.result_words``).
+        What to do after the last order (``order_run.result_words``).
     turn
         A press counts only for the turn that it was made in, so that a double click, or the same
         form in two places, is one order.
@@ -114,6 +116,7 @@ class FormView(anywidget.AnyWidget):
 
     captcha: t.List[str] = t.List(help="merchants that asked for a captcha token").tag(sync=True)
     run: t.Dict[str, Any] = t.Dict({"state": "idle"}).tag(sync=True)
+    runs: t.List[dict[str, Any]] = t.List().tag(sync=True)
     result = t.Dict().tag(sync=True)
     notice = t.Unicode().tag(sync=True)
     looked = t.Unicode().tag(sync=True)

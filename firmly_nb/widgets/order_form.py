@@ -410,7 +410,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
                 text = "An order is already running. Stop it with form.cancel()."
                 raise coded_error(RuntimeError, "FNB701", text)
             start = partial(self._lab.start, order, card, sse=draft.sse, warm=draft.warm)
-            self._watcher.begin(count or 1)
+            self._watcher.begin(count or 1, how_words(draft))
             try:
                 self._run = OrderRun(start, count or 1, self._watcher)
             except BaseException:
@@ -425,6 +425,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             "edit": lambda: self._draft.take(content, buffers[0]),
             "place": lambda: self._place_pressed(content, buffers),
             "cancel": self.cancel,
+            "show": lambda: self._show(str(content.get("recording_id"))),
             "look": lambda: self._requests.look(self._draft.now.merchant),
             "catalogue": lambda: self._requests.answer(content),
         }
@@ -475,6 +476,14 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         if recording:
             guarded(self._form, lambda: self.cart_view.show(recording, picked["seq"]))
 
+    def _show(self, recording_id: str) -> None:
+        """Look at an order of the list, also after the timeline was emptied."""
+        if self.timeline.recording(recording_id) is None:
+            for recording in self._recordings:
+                if recording.recording_id == recording_id:
+                    self.timeline.add(recording)
+        self.timeline.select(recording_id)
+
     def _keep(self, recording: Recording) -> None:
         self._recordings.append(recording)
 
@@ -520,6 +529,19 @@ def summary(form: OrderForm) -> list[tuple[str, str]]:
         ("Card", f"test card “{form.card_name}”" if form.card_name != TYPED else TYPED),
         ("How", f"{'events' if form.sse else 'no events'}, {'warm' if form.warm else 'cold'}"),
     ]
+
+
+def how_words(draft: Draft) -> str:
+    """Return where orders go, with which card, and what differs from the usual way.
+
+    Examples
+    --------
+    >>> how_words(Draft(merchant="a.test", card_name="visa", warm=False))
+    'a.test · visa card · cold'
+    """
+    unusual = ["" if draft.sse else "no events", "" if draft.warm else "cold"]
+    card = f"{draft.card_name} card"
+    return " · ".join(filter(None, [short_name(draft.merchant), card, *unusual]))
 
 
 def _happened(form: OrderForm) -> str:

@@ -7,20 +7,24 @@ the one that shows what happens, some ten times a second.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
+from firmly_nb.api.errors import FirmlyError
+from firmly_nb.api.money import money_text
 from firmly_nb.background import Patience
 from firmly_nb.display.arguments import public
-from firmly_nb.display.text import count, printable, short_name
-from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
+from firmly_nb.display.text import count, duration, printable, short_name
+from firmly_nb.outcomes import CANCELLED, NOT_SENT, PLACED, UNKNOWN, YES, outcome, plural
 from firmly_nb.recorder.records import End, Event, Start
+from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.show import existence, verdict
+from firmly_nb.recordings.show import outcome_word
 from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 
@@ -41,18 +45,10 @@ FAILED = frozenset({"http_error", "transport_error"})
 
 
 IDLE: dict[str, Any] = {"state": "idle"}
-# One thing to do next, where the error itself does not say one.
-NEXT = {
-    "ErrorPaymentDeclined": "Pick another card; the test card “declined” is always declined.",
-    "ErrorNotEnoughStock": "Ask for a smaller quantity or another variant.",
-    "ErrorProductNotFound": "Pick the item from the list again: the catalogue may have changed.",
-    "ErrorStoreUnavailable": "Try again later, or pick another merchant.",
-    "ErrorMissingRequiredParameters": "Fill in the field that it names.",
-    "ErrorCountryNotSupported": "Ship to a country that the merchant delivers to.",
-}
+MOST_RUNS = 8  # that the form lists; the timeline has the orders of all
+# One thing to do next, beside what the timeline says of the order.
 CHANGE_AND_AGAIN = "Change what it names, and place again."
-LOOK = "“Look at the cart”"
-MAY_BE_TWICE = "Placing it again may be twice."
+LOOK = "Look at the cart first; placing it again may be twice the order."
 CAPTCHA = "Type the captcha token that this merchant asks for."
 
 
@@ -225,52 +221,27 @@ def environment_words(lab: Lab) -> dict[str, str]:
 
 
 def result_words(recording: Recording) -> dict[str, Any]:
-    """Return how an order ended: mark, tone, headline, facts and one suggestion.
+    """Return what the form says of a recorded order: what to do next.
 
-    With a failure the facts are the milestone that was reached, the API's name of the error and
-    its words.
+    The timeline beside it says how the order ended, and its warnings.
     """
-    look, error = outcome(recording.outcome), recording.error
-    facts: list[list[str]] = []
-    if recording.outcome != PLACED:
-        row = recording.orders.iloc[0]
-        reached = "none" if row.isna()["last_milestone"] else row["last_milestone"]
-        facts.append(["Reached", printable(reached)])
-        if error is not None and error.error:
-            facts.append(["Error", printable(error.error, LONGEST_WORDS)])
-        if error is not None and error.description:
-            facts.append(["It says", printable(error.description, LONGEST_WORDS)])
-    headline = verdict(recording)
-    if error is not None and error.description:
-        # The error's own words and its advice stand below, each on a line of its own.
-        headline = headline.partition(_capital(printable(error.description)))[0].strip()
     return {
-        "outcome": look.name,
-        "order_exists": recording.order_exists,
-        "tone": look.tone,
-        "mark": look.mark,
-        "headline": headline,
-        "facts": facts,
+        "outcome": recording.outcome,
         "next": suggestion(recording),
         "unsure": recording.order_exists == UNKNOWN,
         "recording_id": recording.recording_id,
-        "warnings": [printable(one, LONGEST_WORDS) for one in recording.warnings[:3]],
     }
 
 
 def suggestion(recording: Recording) -> str:
-    """Return the one thing to do next, or nothing if the order exists."""
-    error = recording.error
-    name = error.error if error else ""
+    """Return the one thing to do next; empty if the order exists, or its error says it."""
     if recording.order_exists == YES:
         return ""
     captcha = CAPTCHA if needs_captcha(recording) else ""
     if recording.order_exists == UNKNOWN:
-        return f"{existence(recording, LOOK)} {MAY_BE_TWICE} {captcha}".strip()
-    if captcha:
-        return captcha
-    by_name = NEXT.get(name) or getattr(error, "advice", "")
-    return str(by_name) or CHANGE_AND_AGAIN
+        return f"{LOOK} {captcha}".strip()
+    advice = recording.error.advice if recording.error else ""
+    return captcha or ("" if advice else CHANGE_AND_AGAIN)
 
 
 def failure_words(error: BaseException | None) -> dict[str, Any]:
@@ -296,7 +267,6 @@ def _not_sent(
 ) -> dict[str, Any]:
     return {
         "outcome": NOT_SENT.name,
-        "order_exists": NO,
         "tone": tone,
         "mark": mark,
         "headline": headline,
@@ -304,7 +274,6 @@ def _not_sent(
         "next": advice,
         "unsure": False,
         "recording_id": "",
-        "warnings": [],
     }
 
 
@@ -322,20 +291,53 @@ def needs_captcha(recording: Recording) -> bool:
     return str(flag).lower() == "true"
 
 
-def counts_words(recordings: Iterable[Recording]) -> str:
-    """Return how many orders ended how.
+def ends_of(recordings: Iterable[Recording]) -> list[list[str]]:
+    """Return how many orders ended how: tone, mark and words of each end, the most frequent first.
 
     Examples
     --------
-    >>> counts_words([])
-    ''
+    >>> ends_of([])
+    []
     """
-    counts = Counter(recording.outcome for recording in recordings)
-    return ", ".join(f"{n} {outcome(name).words(n)}" for name, n in counts.most_common())
+    looks = [(outcome_word(recording), outcome(recording.outcome)) for recording in recordings]
+    return [
+        [look.tone, look.mark, f"{n} {plural(word, n)}"]
+        for (word, look), n in Counter(looks).most_common()
+    ]
 
 
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+def run_words(run: OrderRun) -> dict[str, Any]:
+    """Return one press of the form in a row: how its orders ended, which, and how long they took.
+
+    ``recording_id`` is the last order's; it is empty if none was recorded.
+    """
+    recordings = run.recordings
+    left = run.count - len(recordings)
+    ends, about, took = ends_of(recordings), "", ""
+    if left:
+        because = run.stopped_because or ("cancelled" if run.cancelled else "")
+        text = f"{left} {NOT_SENT.word}{because and f': {because}'}"
+        ends.append(["quiet", outcome(CANCELLED).mark, text])
+    if run.count == 1:
+        ends = [[tone, mark, text.removeprefix("1 ")] for tone, mark, text in ends]
+        about = "".join(_about(recording) for recording in recordings)
+    placed = [headline_ms(one.summary()) for one in recordings if one.outcome == PLACED]
+    if run.count == 1 and recordings:
+        took = duration(headline_ms(recordings[0].summary()))
+    elif placed:
+        took = f"p50 {duration(median(placed))}"
+    last = recordings[-1].recording_id if recordings else ""
+    return {"ends": ends, "about": about, "took": took, "recording_id": last}
+
+
+def _about(recording: Recording) -> str:
+    """Return what is known of one order beside its outcome: number and total, or the error."""
+    row = recording.summary()
+    number, total = row["order_number"], row["total_minor"]
+    if recording.outcome != PLACED:
+        return printable(recording.error.error) if recording.error else ""
+    money = "" if total is None else money_text(total, short_name(row["currency"]))
+    return " · ".join(filter(None, [f"order {short_name(number)}" if number else "", money]))
 
 
 class FormWatcher:
@@ -356,9 +358,11 @@ class FormWatcher:
         self._keep = keep
         self._last: Event | None = None
         self._shown = 0
+        self._begun: dict[str, Any] = {}
 
-    def begin(self, count: int) -> None:
-        """Show that orders are about to be sent."""
+    def begin(self, count: int, how: str) -> None:
+        """Show that orders are about to be sent; ``how`` says where to, and with what."""
+        self._begun = {"at_ms": round(time.time() * 1e3), "how": how}
         self._heart.begin()
         self._timeline.expecting = True
         with self._form.hold_sync():
@@ -405,22 +409,17 @@ class FormWatcher:
         self._form.result = result_words(recording)
 
     def ended(self, run: OrderRun) -> None:
-        """Say that all is done, and how many ended how."""
+        """Say that all is done, and list the press with how its orders ended."""
         self._heart.end()
         self._timeline.expecting = False
-        told = counts_words(run.recordings)
-        left = run.count - len(run.recordings)
-        if left:
-            because = run.stopped_because or ("cancelled" if run.cancelled else "see below")
-            told = f"{told}, {left} {NOT_SENT.word}: {because}".removeprefix(", ")
-        # The chips beside it count the orders of all presses.
-        told = f"{count(run.count, 'order')}: {told}" if run.count > 1 else ""
-        self._form.run = {**IDLE, "told": told}
+        listed = {**self._begun, **run_words(run)}
+        self._form.runs = [listed, *self._form.runs][:MOST_RUNS]
+        self._form.run = IDLE
         # Once more, since ipywidgets can lose a change that is made while another thread sends.
-        self._form.send_state(["run", "result", "notice"])
+        self._form.send_state(["run", "runs", "result", "notice"])
 
     def _put_run(self, state: str, run: OrderRun, doing: str) -> None:
-        told = counts_words(run.recordings) if run.count > 1 else ""
+        told = ", ".join(words for *_, words in ends_of(run.recordings)) if run.count > 1 else ""
         # Equal dictionaries are not sent again.
         self._form.run = {
             "state": state,

@@ -247,11 +247,10 @@ def _end(recording: Recording) -> Json:
 
 
 def _reason(recording: Recording) -> str:
-    """Return why an order was not placed, as short as it can be said; empty if it was."""
-    if recording.outcome == PLACED:
+    """Return the error that kept an order from being placed; empty where its outcome says all."""
+    if recording.outcome == PLACED or recording.error is None:
         return ""
-    named = recording.error.error if recording.error else ""
-    return printable(named.removeprefix("Error") or outcome_word(recording), LONGEST_NAME)
+    return printable(recording.error.error.removeprefix("Error"), LONGEST_NAME)
 
 
 # Finding and comparing events.

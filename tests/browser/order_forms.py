@@ -30,6 +30,11 @@ def status(shown):
     return shown.locator(".order-form .status")
 
 
+def last_run(shown):
+    """Return the row of the newest run in the form's list."""
+    return shown.locator(".order-form .runs li").first
+
+
 def total(shown):
     """Return where the timeline says how long the order that is looked at has taken."""
     return shown.locator(".timeline .total").first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import place, status
+from tests.browser.order_forms import last_run, place
 
 TWO = """\
 import firmly_nb as fnb
@@ -48,7 +48,7 @@ def test_two_of_a_kind_narrow_and_in_forced_colours(notebook, axe, artefact):
     shown, page = bench.run_cell(0), bench.page
     first, panel = shown.locator(".order-form").first, shown.locator(".sweep-panel").first
     place(shown.locator(".firmly-bench").first).click()
-    expect(status(shown).first).to_contain_text("Placed: order ")
+    expect(last_run(shown)).to_contain_text("placed order ")
     panel.locator("button.start").click()
     expect(panel.locator(".headline")).to_have_text(FINISHED)
     first.locator("summary", has_text="Ship to").click()

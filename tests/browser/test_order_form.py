@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import LAB, STREAMED, add_raw, cancel, place, status
+from tests.browser.order_forms import LAB, STREAMED, add_raw, cancel, last_run, place, status
 
 # Notes down whatever an element says from now on.
 NOTE = """element => {
@@ -110,9 +110,10 @@ def test_an_order_by_keyboard_alone(notebook, axe, artefact):
     expect(place(shown)).to_have_text("Cancel")
     # Pictures for whoever looks; what was said in between is read below.
     for reached in range(3):
-        expect(status(shown)).to_contain_text(re.compile("|".join([*STREAMED[reached:], "Placed"])))
+        later = re.compile("|".join([*STREAMED[reached:], "placed"]))
+        expect(shown.locator(".place-area")).to_contain_text(later)
         artefact(f"3-after-{STREAMED[reached]}", shown)
-    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(last_run(shown)).to_contain_text("placed order ")
     seen = stages_told(page)
     assert "item-added" in seen, "told while the next one was waited for"
     assert sorted(seen, key=STREAMED.index) == seen
@@ -124,13 +125,18 @@ def test_an_order_by_keyboard_alone(notebook, axe, artefact):
 
     bench.reload()
     shown = bench.output(0)
-    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(last_run(shown)).to_contain_text("placed order ")
     expect(shown.get_by_role("combobox", name="Merchant")).to_have_value("harbor.example.test")
     expect(shown.get_by_label("Length of item 1")).to_have_value("230")
     expect(shown.get_by_label("Quantity of item 1")).to_have_value("2")
     expect(shown.get_by_label("Card", exact=True)).to_have_value("mastercard")
+    first = last_run(shown).locator("bdi").first.inner_text().partition(" ·")[0]
     place(shown).click()
-    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(shown.locator(".runs li")).to_have_count(2)
+    # The run before is looked at again.
+    expect(shown.locator(".timeline .head .name")).not_to_contain_text(first)
+    shown.locator(".runs button").last.press("Enter")
+    expect(shown.locator(".timeline .head .name")).to_contain_text(first)
 
 
 TWO_FORMS = """\
@@ -176,8 +182,8 @@ def test_while_an_order_runs(notebook, artefact):
     # The kernel is free meanwhile.
     expect(bench.run_cell(4).locator("pre")).to_have_text("(45, True)")
     cancel(one)
-    expect(status(one)).to_contain_text("Cancelled")
-    expect(status(one)).to_contain_text("Reached")
+    expect(last_run(one)).to_contain_text("cancelled")
+    expect(one.locator(".timeline .verdict")).to_contain_text("after item-added")
     artefact("cancelled", one)
     one.get_by_role("button", name="Look at the cart").click()
     expect(one.locator(".looked")).to_contain_text(
@@ -193,10 +199,11 @@ def test_while_an_order_runs(notebook, artefact):
     expect(place(other)).to_have_text("Cancel (1 of 3)")
     expect(status(other)).to_contain_text("after item-added")
     cancel(other)
-    expect(status(other)).to_contain_text("3 orders: 1 cancelled, 2 not sent: cancelled")
+    expect(last_run(other)).to_contain_text("1 cancelled")
+    expect(last_run(other)).to_contain_text("2 not sent: cancelled")
 
 
-def test_each_documented_error_is_told_in_the_form(notebook, artefact):
+def test_each_documented_error_is_told_once(notebook, artefact):
     bench = notebook(LAB.format(profile="instant"), "form.recordings.orders['error_code'].tolist()")
     shown = bench.run_cell(0)
     shown.get_by_role("button", name="Remove item 1").click()
@@ -207,14 +214,14 @@ def test_each_documented_error_is_told_in_the_form(notebook, artefact):
         shown.get_by_label("Variant id of item 1").fill(f"FAULT-{name.upper()}")
         expect(place(shown)).to_have_attribute("aria-disabled", "false")
         place(shown).click()
-        expect(shown.locator(".headline")).to_contain_text(
-            "Refused" if name != "payment-declined" else "Declined"
-        )
+        expect(shown.locator(".runs li")).to_have_count(len(names) + 1)
         expect(place(shown)).to_have_text("Place again")
-        told = shown.locator(".status dd")
-        names.append(told.nth(1).inner_text())
-        assert told.nth(0).inner_text() in {"none", *STREAMED}
-        expect(shown.locator(".next")).to_contain_text("→")
+        word = "refused" if name != "payment-declined" else "declined"
+        expect(last_run(shown).locator(".ends")).to_contain_text(word)
+        names.append(last_run(shown).locator("bdi").first.inner_text())
+        # The timeline beside it says the rest, and the form does not repeat it.
+        expect(shown.locator(".timeline .verdict")).to_contain_text(f"({names[-1]})")
+        assert names[-1] not in status(shown).inner_text()
         if name == "payment-declined":
             artefact(name, shown)
         # The next press clears what the last one said.

@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import LAB, cancel, place, place_stalled, status, total
+from tests.browser.order_forms import LAB, cancel, last_run, place, place_stalled, status, total
 
 RECOVER = "import firmly_nb as fnb; rec = fnb.load()[-1]; rec.cut_off, len(rec.events)"
 
@@ -71,7 +71,7 @@ def test_a_page_that_is_loaded_again_in_the_middle_of_an_order(notebook, artefac
     artefact("again", shown)
 
     cancel(shown)
-    expect(status(shown)).to_contain_text(" not sent: cancelled")
+    expect(last_run(shown)).to_contain_text(" not sent: cancelled")
     expect(bench.run_cell(1).locator("pre")).to_have_text("((4, 'placed'), False)")
 
 

@@ -6,7 +6,7 @@ import json
 
 from playwright.sync_api import expect
 
-from tests.browser.order_forms import place, status
+from tests.browser.order_forms import last_run, place
 
 CANARY = {"number": "378282246310005", "cvv": "8317", "captcha": "captcha-token-Zq7kP0vX"}
 # A person who was typed; addresses are kept only in memory.
@@ -62,7 +62,7 @@ def test_what_is_typed_is_where_it_may_be_and_nowhere_else(notebook, jupyter, wi
     typed = json.dumps(bench.save())
     assert not [name for name, secret in CANARY.items() if secret in typed]
     place(shown).click()
-    expect(status(shown)).to_contain_text("Placed: order ")
+    expect(last_run(shown)).to_contain_text("placed order ")
     expect(shown.locator(".why")).to_contain_text("Card number: must be typed; it was kept nowhere")
     for label in ("Card number", "CVV", "Captcha token"):
         expect(shown.get_by_label(label)).to_have_value("")

@@ -231,7 +231,7 @@ function checksLine(sheet, about) {
   const clean = about.checks.startsWith("✓") || about.checks.startsWith("no ");
   // The mark of this cart counts the checks that looked at it; that of the order, those of any cart.
   const mark = sheet.mark ?? (clean ? about.checks : "✓ nothing found in this cart");
-  if (clean) return h("p", { class: `cart-checks ${mark.startsWith("✓") ? "good" : "quiet"}` }, mark);
+  if (clean && !about.unread) return h("p", { class: `cart-checks ${mark.startsWith("✓") ? "good" : "quiet"}` }, mark);
   const bad = sheet.severities.error ? "bad" : "warn";
   return h(
     "p",

@@ -130,7 +130,7 @@ function stepSlider(onChoose) {
 /** Say a step for those who do not see the slider. */
 export function stepWords(step, position, count) {
   const time = step.t_ms === null ? "" : `, ${number(step.t_ms)} milliseconds`;
-  const cart = step.has_cart ? "" : ", without a cart";
+  const cart = step.unread ? ", its cart was not read" : step.has_cart ? "" : ", without a cart";
   const found = findingWords(step.findings);
   return `${step.event}${time}, event ${position + 1} of ${count}${cart}${found ? `, ${found}` : ""}`;
 }
@@ -164,6 +164,7 @@ function drawMarks(marks, names, steps, position) {
 function markOf(step) {
   if (step.findings.error) return { sign: "✗", kind: "bad" };
   if (step.findings.warning) return { sign: "!", kind: "warn" };
+  if (step.unread) return { sign: "?", kind: "warn" };
   return step.has_cart ? { sign: "●", kind: "quiet" } : { sign: "○", kind: "quiet" };
 }
 
@@ -214,7 +215,7 @@ function emptyCart() {
     h(
       "ul",
       { class: "quiet" },
-      h("li", {}, "the lines, shipping, tax and total, as a shopper sees them;"),
+      h("li", {}, "line items, shipping, tax and total, as a buyer sees them;"),
       h("li", {}, "what the event changed, with the value before: + added, − removed, → changed;"),
       h("li", {}, "what the checks found, beside the line or amount;"),
       h("li", {}, "the JSON as it was sent, with a search."),

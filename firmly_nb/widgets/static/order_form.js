@@ -148,12 +148,11 @@ export function placeSection(form) {
   function statusParts(run) {
     if (form.kernel.isGone()) return gone("The kernel is gone.");
     if (form.kernel.isSilent()) return gone(KERNEL_SILENT);
-    const told = run.told ? h("div", { class: "told" }, run.told) : null;
-    if (isRunning()) return [h("div", {}, runWords(run)), told];
+    if (isRunning()) return [h("div", {}, runWords(run)), run.told ? h("div", { class: "told" }, run.told) : null];
     // What the last order came to is no longer what one waits for.
     if (isSent()) return h("div", {}, "The order is handed to the kernel.");
     const result = model.get("result");
-    return [result.outcome ? resultParts(result) : emptyParts(), told];
+    return result.outcome ? resultParts(result) : model.get("runs").length ? [] : emptyParts();
   }
 
   function emptyParts() {
@@ -166,13 +165,13 @@ export function placeSection(form) {
     );
   }
 
+  /** What to do next; how a recorded order ended is said by the timeline, and in the list below. */
   function resultParts(result) {
     const looked = model.get("looked");
     return [
-      h("div", { class: `headline ${result.tone}` }, h("span", { "aria-hidden": "true" }, result.mark), " ", h("bdi", {}, result.headline)),
-      result.facts.length ? h("dl", {}, result.facts.map(([name, text]) => [h("dt", {}, name), h("dd", { dir: "auto", title: text }, text)])) : null,
+      result.headline ? h("div", { class: `headline ${result.tone}` }, h("span", { "aria-hidden": "true" }, result.mark), " ", h("bdi", {}, result.headline)) : null,
+      result.facts?.length ? h("dl", {}, result.facts.map(([name, text]) => [h("dt", {}, name), h("dd", { dir: "auto", title: text }, text)])) : null,
       result.next ? h("div", { class: "next" }, `→ ${result.next}`) : null,
-      result.warnings.map((text) => h("div", { class: "warn" }, `! ${text}`)),
       result.unsure ? h("button", { type: "button", onclick: () => sendToKernel(model, { type: "look" }) }, "Look at the cart") : null,
       looked ? h("div", { class: "looked" }, looked) : null,
     ];
@@ -211,7 +210,39 @@ export function placeSection(form) {
   form.redraw = form.secretsChanged = draw;
   state.wasRunning = isRunning();
   draw();
-  return h("div", { class: "place-area" }, howRow(form, button), why, notice, status, live);
+  return h("div", { class: "place-area" }, howRow(form, button), why, notice, status, runsList(form), live);
+}
+
+/** The last presses, newest first; one that has a recording is a button that shows it beside the form. */
+function runsList(form) {
+  const { model } = form;
+  const list = h("ol", { "aria-label": "last runs" });
+  const element = h("div", { class: "runs" }, h("div", { class: "quiet", "aria-hidden": "true" }, "Last runs"), list);
+  function draw() {
+    const runs = model.get("runs");
+    element.hidden = !runs.length;
+    replace(list, runs.map((run) => h("li", {}, runRow(form, run))));
+  }
+  form.on("change:runs", () => whenReleased(draw));
+  draw();
+  return element;
+}
+
+function runRow({ model }, run) {
+  const ends = run.ends.map(([tone, mark, words], n) => [n ? ", " : "", h("span", { class: tone }, h("span", { "aria-hidden": "true" }, `${mark} `), words)]);
+  const parts = [
+    h("span", { class: "ends" }, ends, run.about ? [" ", h("bdi", {}, run.about)] : null),
+    h("span", { class: "number" }, run.took),
+    h("span", { class: "quiet" }, `${clock(run.at_ms)} · `, h("bdi", {}, run.how)),
+  ];
+  if (!run.recording_id) return h("div", { class: "run" }, parts);
+  const show = () => sendToKernel(model, { type: "show", recording_id: run.recording_id });
+  return h("button", { type: "button", class: "run", title: "Show it beside the form", onclick: show }, parts);
+}
+
+/** A time of day where the reader is: "14:03:22". */
+function clock(at_ms) {
+  return new Date(at_ms).toTimeString().slice(0, 8);
 }
 
 function gone(words) {

@@ -5,7 +5,7 @@ import { field, formOf, section } from "./fields.js";
 import { KERNEL_SILENT, LAB_CLOSED, sendToKernel } from "./kernel.js";
 
 const RUNNING = ["preparing", "running", "stopping"];
-const ARRIVALS = [["constant", "evenly spaced"], ["poisson", "as shoppers come"], ["closed", "when one ends"]];
+const ARRIVALS = [["constant", "evenly spaced"], ["poisson", "at random"], ["closed", "when one ends"]];
 const FIELDS = [
   ["count", "Orders", { inputmode: "numeric" }],
   ["arrival", "Starts", { choices: ARRIVALS }],

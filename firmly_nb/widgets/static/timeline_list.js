@@ -267,7 +267,8 @@ function showHistogram(view, times, { axis, brush, p50At, longest }) {
   const middle = p50At === null ? null : svg("line", { class: "median", x1: `${percent(p50At, axis)}%`, x2: `${percent(p50At, axis)}%`, y1: "0", y2: "1" });
   replace(view.picture, bars.filter(Boolean), middle);
   // Of placed orders both, and from where the rows are lined up: the longest is never below the median.
-  view.words.textContent = longest === null ? "" : `placed: p50 ${number(p50At)} · max ${number(longest)}`;
+  const said = longest === null ? [] : ["placed: ", h("span", {}, `p50 ${duration(p50At)},`), " ", h("span", {}, `max ${duration(longest)}`)];
+  replace(view.words, said);
   view.clear.hidden = !brush;
   const ends = brush ?? [axis.from, axis.to];
   view.box.classList.toggle("brushed", Boolean(brush));

@@ -52,6 +52,7 @@ test("the slider says event, time and place, and what was found there", () => {
   const { slider } = show();
   equal(slider.getAttribute("aria-valuetext"), "shipping-updated, 200 milliseconds, event 2 of 3");
   equal([slider.min, slider.max, slider.value], ["0", "2", "1"]);
+  equal(stepWords(step(2, "item-added", { unread: true }), 1, 4), "item-added, 200 milliseconds, event 2 of 4, its cart was not read");
   const odd = step(4, "error", { t_ms: null, has_cart: false, findings: { error: 2, warning: 1 } });
   equal(stepWords(odd, 3, 4), "error, event 4 of 4, without a cart, 2 errors, 1 warning");
 });

@@ -26,7 +26,7 @@ const FACTS = {
 
 /** A form in the page and the kernel behind it; sent messages keep their buffers. */
 function form(changes = {}, traits = {}) {
-  const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS, ...traits });
+  const state = model({ captcha: [], run: { state: "idle" }, result: {}, runs: [], notice: "", looked: "", turn: 0, facts: FACTS, ...traits });
   const kernel = formKernel(state, { ...DRAFT, ...changes });
   const el = stage();
   orderForm.render({ model: state, el });
@@ -392,11 +392,24 @@ test("an order is spoken of once while it takes long, and no stage of it", async
 
 test("an order that was not sent is told; one that was recorded is told by the timeline", () => {
   const { state, find } = form();
-  const result = { outcome: "not_sent", tone: "bad", mark: "x", headline: "Nothing was ordered.", facts: [], next: "", warnings: [], recording_id: "" };
+  const result = { outcome: "not_sent", tone: "bad", mark: "x", headline: "Nothing was ordered.", facts: [], next: "", recording_id: "" };
   told("result", result, state);
   equal(find("[role=status]").textContent, "Nothing was ordered.");
-  told("result", { ...result, headline: "Placed.", recording_id: "r" }, state);
+  told("result", { outcome: "placed", next: "", recording_id: "r" }, state);
   equal(find("[role=status]").textContent, "");
+});
+
+test("the last runs are listed, and a press shows the orders of one beside the form", () => {
+  const run = { at_ms: new Date(2026, 0, 2, 14, 3, 5).getTime(), ends: [["good", "✓", "placed"]], about: "order 7", took: "501 ms", how: "a.test · visa card", recording_id: "r7" };
+  const unsent = { ...run, ends: [["bad", "✕", "not sent"]], about: "", took: "", recording_id: "" };
+  const { state, el } = form();
+  equal(el.querySelector(".runs").hidden, true);
+  told("runs", [unsent, run], state);
+  const rows = [...el.querySelectorAll(".runs li")];
+  equal(rows.map((row) => [...row.firstElementChild.children].map((part) => part.textContent)), [["✕ not sent", "", "14:03:05 · a.test · visa card"], ["✓ placed order 7", "501 ms", "14:03:05 · a.test · visa card"]]);
+  equal(rows[0].querySelector("button"), null);
+  rows[1].querySelector("button").click();
+  equal(sent(state, "show").map((message) => message.recording_id), ["r7"]);
 });
 
 test("two forms in a page have names of their own", () => {
@@ -434,7 +447,7 @@ test("while the kernel computes the form says so, and is there when it is free",
   const real = window.setTimeout;
   window.setTimeout = (call, ms) => real(call, ms / 100);
   try {
-    const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS });
+    const state = model({ captcha: [], run: { state: "idle" }, result: {}, runs: [], notice: "", looked: "", turn: 0, facts: FACTS });
     const kernel = formKernel(state, DRAFT);
     kernel.isBusy = true;
     const el = stage();
@@ -451,7 +464,7 @@ test("while the kernel computes the form says so, and is there when it is free",
 });
 
 test("without a kernel there is no form, and it is said what to do", () => {
-  const state = model({ captcha: [], run: { state: "idle" }, result: {}, notice: "", looked: "", turn: 0, facts: FACTS });
+  const state = model({ captcha: [], run: { state: "idle" }, result: {}, runs: [], notice: "", looked: "", turn: 0, facts: FACTS });
   state.send = () => {
     throw new Error("Cannot send");
   };
