@@ -180,6 +180,14 @@ class _Message(NamedTuple):
     data: str | None
 
 
+class _Time(NamedTuple):
+    """Time of an event, Unix ns; how much earlier it can have come; whether one came with it."""
+
+    at_ns: int
+    uncertainty_us: float
+    coalesced: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Order:
     """Order of another tool's HAR: what is fed to the recorder, and what is known of its times."""
@@ -194,7 +202,7 @@ class _Order:
     t_end_ns: int
     phases: Phases
     tool: str
-    times_ns: list[int] | None  # Unix time of each event; None: not known
+    times: list[_Time] | None  # of each event; None: not known
     said: list[str]  # what is to be said of it
     token: SecretStr
     posted: dict[str, Any] = field(repr=False)
@@ -218,16 +226,18 @@ def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
     body, told = body_of(as_dict(response.get("content"))), _messages(one)
     body, messages = _agreed(body, told, said)
     is_stream = bool(messages) or mime_of(one) == EVENT_STREAM or "sse=true" in url.query
+    first_ns = started_ns + _before_answer(t_headers_ns, phases)
     times_ns = _usable([message.time for message in messages], started_ns, t_end_ns, said)
     # The times of events are a little late, those of the phases are not.
     t_end_ns = max([t_end_ns, *(at_ns - started_ns for at_ns in times_ns[-1:])])
-    if is_stream and not times_ns and body:
+    times = _apart_from_early(times_ns, first_ns, started_ns + t_headers_ns, tool, said)
+    if is_stream and not times and body:
         why = "No times are used" if told else f"{tool} wrote no times of events"
         said.append(
             f"{why}: each event came at some time until the end. Carts and the time to the end "
             "hold; no stage has a time"
         )
-    elif times_ns:
+    elif times:
         said.append(
             f"times are those of {tool}: an event came up to {BROWSER_US / 1000:g} ms earlier. "
             "Where two have the same time, they cannot be separated"
@@ -261,7 +271,7 @@ def _order(one: dict[str, Any], tool: str, private: Private) -> _Order | None:
         t_end_ns,
         phases,
         tool,
-        times_ns or None,
+        times or None,
         said,
         SecretStr(next((v for n, v in sent if n.lower() == "x-firmly-authorization"), "") or "-"),
         posted,
@@ -307,7 +317,6 @@ async def _judged(order: _Order) -> tuple[list[Record], list[str]]:
 def _timed(event: Event, order: _Order) -> Event:
     """Return an event with the time that the file has of it."""
     started_ns = order.start.started_at_ns or 0
-    place, times = event.seq - 1, order.times_ns
     clean = replace(
         event,
         event=redact_text(event.event, order.secrets),
@@ -320,7 +329,7 @@ def _timed(event: Event, order: _Order) -> Event:
         retransmits=None,
         reordered=None,
     )
-    if times is None:
+    if order.times is None:
         return replace(
             clean,
             t_ns=order.t_end_ns,
@@ -328,12 +337,13 @@ def _timed(event: Event, order: _Order) -> Event:
             uncertainty_us=(order.t_end_ns - order.t_headers_ns) / 1000 + STEP_US,
             coalesced=False,
         )
+    at_ns, uncertainty_us, coalesced = order.times[event.seq - 1]
     return replace(
         clean,
-        t_ns=times[place] - started_ns,
-        wall_ns=times[place],
-        uncertainty_us=BROWSER_US,
-        coalesced=place > 0 and times[place] == times[place - 1],
+        t_ns=at_ns - started_ns,
+        wall_ns=at_ns,
+        uncertainty_us=uncertainty_us,
+        coalesced=coalesced,
     )
 
 
@@ -512,6 +522,40 @@ def _usable(times: list[float], started_ns: int, t_end_ns: int, said: list[str])
         said.append("the times of the messages are long after the response: they are not used")
         return []
     return [max(one, started_ns) for one in times_ns]
+
+
+def _before_answer(t_headers_ns: int, phases: Phases) -> int:
+    """Return until when after the start, in ns, nothing of the response can have come."""
+    step_ns = round(STEP_US * 1000)
+    return max(t_headers_ns - min(phases.waiting_ns or t_headers_ns, step_ns), 0)
+
+
+def _apart_from_early(
+    times_ns: list[int], first_ns: int, headers_ns: int, tool: str, said: list[str]
+) -> list[_Time]:
+    """Tell when each event came; nothing if that is known of none.
+
+    Where DevTools begin to look at a stream that has begun, what came before has the time of the
+    request (``ServerSentEvents.ts`` of their front end). Such an event came after the headers, and
+    before the first one that has a time of its own.
+    """
+    early = sum(at_ns <= first_ns for at_ns in times_ns)
+    if early:
+        until = ": each came between the headers and the first event that has a time of its own"
+        said.append(
+            f"{tool} gives {count(early, 'event')} the time of the request"
+            f"{until * (early < len(times_ns))}"
+        )
+    if early == len(times_ns):
+        return []
+    by_ns = times_ns[early]
+    wide_us = (by_ns - headers_ns) / 1000 + STEP_US
+    return [
+        _Time(by_ns, wide_us, place > 0)
+        if place < early
+        else _Time(at_ns, BROWSER_US, place > early and at_ns == times_ns[place - 1])
+        for place, at_ns in enumerate(times_ns)
+    ]
 
 
 def _times(one: dict[str, Any]) -> tuple[int, int, Phases]:

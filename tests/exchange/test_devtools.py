@@ -52,7 +52,8 @@ def test_an_export_of_devtools_themselves_is_read(devtools, until, tmp_path):
         recs = fnb.load(path)
         assert recs.orders["outcome"].tolist() == ["placed"] * 3
         assert recs.events["event"].tolist() == [entry["event"] for entry in sent]
-        assert (recs.events["uncertainty_us"] == 1000 * MOST_LATE_MS).all()
+        # DevTools that are late to look give the first events of a stream no time of their own.
+        assert (recs.events["uncertainty_us"] >= 1000 * MOST_LATE_MS).all()
         late_ms = (recs.events["at"].astype("int64") - [e["sent_wall_ns"] for e in sent]) / 1e6
         # Beside other tests some events are late; that all are would be a wrong start.
         assert late_ms.min() < MOST_LATE_MS

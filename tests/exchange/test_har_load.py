@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,36 @@ def test_equal_times_cannot_be_separated(load):
     assert rec.events["coalesced"].tolist() == [False, False, True, False]
     named = "".join(rec.caveats.loc[rec.caveats["code"] == "coalesced", "text"])
     assert "shipping-updated" in named
+
+
+def looked_late(one, events):
+    """DevTools that begin to look at a stream late give what they find the request's time."""
+    start = datetime.fromisoformat(one["startedDateTime"]).timestamp()
+    for message in one["_eventSourceMessages"][:events]:
+        message["time"] = start + one["timings"]["_blocked_queueing"] / 1000
+
+
+@pytest.mark.parametrize("early", [1, 2, 3])
+def test_events_with_the_time_of_the_request_came_before_the_next(load, early):
+    rec, plain = load(lambda one: looked_late(one, early))[0], fnb.load(DATA / "chrome.har")[0]
+    came, true = rec.events, plain.events["t_ms"]
+    assert came["t_ms"].tolist() == [true[early]] * early + true.tolist()[early:]
+    earliest_ms = came["t_ms"] - came["uncertainty_us"] / 1000
+    assert (earliest_ms <= true).all()
+    assert earliest_ms[0] == pytest.approx(rec.summary()["time_to_headers_ms"], abs=1.1)
+    assert came["coalesced"].tolist() == [0 < place < early for place in range(4)]
+    assert any(f"{early} event" in text and "time of the request" in text for text in rec.warnings)
+    # The stages that end or begin there have no time; those behind them do.
+    known = fnb.Recordings([rec]).latency().table.set_index("stage")["left_out"]
+    assert known[NAMES].tolist() == [1] * (early + 1) + [0] * (3 - early)
+
+
+def test_where_every_event_has_the_time_of_the_request_no_time_is_used(load):
+    rec = load(lambda one: looked_late(one, 4))[0]
+    assert any("No times are used" in text for text in rec.warnings)
+    assert rec.events["t_ms"].nunique() == 1
+    known = fnb.Recordings([rec]).latency().table.set_index("stage")["left_out"]
+    assert known[NAMES].tolist() == [1] * 4
 
 
 def drop(name):
