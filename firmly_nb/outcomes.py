@@ -351,6 +351,8 @@ def judge_cart(
     'no'
     >>> judge_cart("HTTP 504", is_same=False, cart_status="submitted", number="T-2").evidence
     'HTTP 504; the device has another cart, asked afterwards'
+    >>> judge_cart("HTTP 504", is_same=True, cart_status="active", number="T-1").evidence
+    "HTTP 504; the cart is 'active' with order number T-1, asked afterwards"
     """
     status = (cart_status or "").lower()
     if is_same and number is not None and status == "submitted":
@@ -364,7 +366,8 @@ def judge_cart(
     elif not is_same:
         found = "the device has another cart"
     else:
-        found = "the cart is neither submitted with a number nor active"
+        has = "without an order number" if number is None else f"with order number {number}"
+        found = f"the cart is {cart_status!r} {has}" if cart_status else f"{found}, {has}"
     return Judgement(UNKNOWN, f"{before}; {found}, asked afterwards")
 
 

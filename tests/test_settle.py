@@ -100,14 +100,20 @@ CARTS = {
     "a number of letters alone": (
         {**PLACED, "platform_order_number": "KWXQPZTR"}, "yes", "order KWXQPZTR"),
     "a status in place of its number": (
-        {**PLACED, "platform_order_number": "PENDING"}, "unknown", "neither submitted with"),
+        {**PLACED, "platform_order_number": "PENDING"}, "unknown", "is 'submitted' without an"),
     "inside an object": ({"cart": PLACED}, "yes", "order T-1"),
     "active": ({"cart_id": "c1", "cart_status": "active"}, "no", "cart still active"),
     "submitted without a number": (
-        {"cart_id": "c1", "cart_status": "submitted"}, "unknown", "neither submitted with"),
-    "active with a number": ({**PLACED, "cart_status": "active"}, "unknown", "neither submitted"),
+        {"cart_id": "c1", "cart_status": "submitted"}, "unknown", "is 'submitted' without an"),
+    "active with a number": (
+        {**PLACED, "cart_status": "active"}, "unknown", "is 'active' with order number T-1"),
+    "active with a number of letters alone": (
+        {"cart_id": "c1", "cart_status": "active", "platform_order_number": "KWXQPZTR"}, "unknown",
+        "is 'active' with order number KWXQPZTR"),
+    "a number without a status": (
+        {"cart_id": "c1", "platform_order_number": "T-1"}, "unknown", "with order number T-1"),
     "of an unknown status": (
-        {"cart_id": "c1", "cart_status": "thinking"}, "unknown", "neither submitted"),
+        {"cart_id": "c1", "cart_status": "thinking"}, "unknown", "is 'thinking' without an"),
     "without a status": ({"cart_id": "c1"}, "unknown", "the cart says no status"),
     "submitted in capitals": (
         {**PLACED, "cart_status": " SUBMITTED "}, "yes", "cart submitted with order T-1"),

@@ -201,7 +201,8 @@ def _ended(rec: OneShown, after: str) -> str:
     if rec.cut_off:
         return f"the recording was cut off{after}"
     if not rec.sse:
-        return "the answer has no order number"
+        said = rec.summary()["error_description"]
+        return printable(said or "the response has no readable order number")
     return f"the stream ended{after}"
 
 
