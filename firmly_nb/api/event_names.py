@@ -30,7 +30,7 @@ SAYS_NO = re.compile(
     r"annul|storn)|"
     rf"{_BEGINS}(?i:not|non)(?![a-z])|^(?i:no)(?![a-z])"
 )
-# What a name says that tells of no success yet, or of a part of one: order-pending, requires_action.
+# What a name says that tells of no success yet, or of a part of one: requires_action.
 SAYS_NOT_YET = re.compile(
     rf"{_BEGINS}(?i:pending|await|requir|hold\b|held|suspend|partial|incomplete|back[ _.-]?order|"
     r"(in|under)[ _.-]?review)"

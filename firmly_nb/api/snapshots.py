@@ -55,7 +55,7 @@ ORDER_NUMBER = "platform_order_number"
 # Programs that have none, or none yet, write words (null, N/A, [object Object]), 0 or -1.
 BELOW_ZERO = re.compile(r"-\d+(\.\d*)?")
 NO_DIGITS = "0+-._# "  # nothing but these: 0, 000, --
-# Templates that nobody filled in, and errors that took the place of a number: {{order_1}}, HTTP 502.
+# Templates that nobody filled in, and errors in the place of a number: {{order_1}}, HTTP 502.
 NO_NUMBER = re.compile(r"[{}]|\b(?:null|undefined|none|nan|error|http)\b", re.IGNORECASE)
 # A number of letters alone, such as KWXQPZTR, and the words that programs write in capitals.
 LETTERS = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
@@ -243,10 +243,10 @@ def unsubmitted(data: object) -> str | None:
     (None, None)
     """
     snapshot = find_snapshot(data)
-    sent = snapshot and snapshot.data.get("cart_status")
+    sent = snapshot.data.get("cart_status") if snapshot else None
     # One that is no text is not that of an order either.
-    status = None if sent is None else snapshot.status or cut(str(sent), LONGEST_PLACE)
-    return None if status is None or status.strip().lower() in ("", SUBMITTED) else status
+    status = "" if sent is None else cut(str(sent).strip(), LONGEST_PLACE)
+    return None if status.lower() in ("", SUBMITTED) else status
 
 
 def _inside(data: Json) -> list[Json]:

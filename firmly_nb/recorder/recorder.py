@@ -483,8 +483,7 @@ class _Run:
         self.unsubmitted: tuple[str, str] | None = None  # an order number, its cart's status
         self.after_error: list[str] = []  # milestones
         # Events that say otherwise than success, and what they say.
-        self.before_success: dict[str, str] = {}
-        self.after_success: dict[str, str] = {}
+        self.before_success, self.after_success = dict[str, str](), dict[str, str]()
         self.numbers_beside: list[str] = []  # order numbers in events that say otherwise
         self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
@@ -1342,13 +1341,11 @@ def _notices(answer: Any) -> str:
     """Say what the cart of a response has to say: its notices."""
     snapshot = find_snapshot(answer)
     found = [] if snapshot is None else map(snapshot.data.get, ("notice", "notices"))
-    several = [one for sent in found if sent for one in (sent if isinstance(sent, list) else [sent])]
-    words = [
-        ": ".join(str(one[key]) for key in ("code", "message") if one.get(key))
-        if isinstance(one, dict)
-        else str(one)
-        for one in several[:MOST_LATER]
-    ]
+    words: list[str] = []
+    for sent in filter(None, found):
+        for one in sent[:MOST_LATER] if isinstance(sent, list) else [sent]:
+            parts = map(one.get, ("code", "message")) if isinstance(one, dict) else [one]
+            words.append(": ".join(map(str, filter(None, parts))))
     said = listed(short_name(word) for word in words if word)
     return f"; notice: {said}" if said else ""
 

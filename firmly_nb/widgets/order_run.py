@@ -17,7 +17,16 @@ from firmly_nb.api.errors import LONGEST_WORDS, FirmlyError
 from firmly_nb.background import Patience
 from firmly_nb.display.arguments import public
 from firmly_nb.display.text import count, printable, short_name
-from firmly_nb.outcomes import CANCELLED, NO, NOT_SENT, PLACED, UNKNOWN, YES, outcome
+from firmly_nb.outcomes import (
+    CANCELLED,
+    NO,
+    NOT_SENT,
+    PLACED,
+    UNKNOWN,
+    YES,
+    as_judged,
+    outcome,
+)
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.recordings.show import existence, verdict
@@ -230,7 +239,7 @@ def result_words(recording: Recording) -> dict[str, Any]:
     With a failure the facts are the milestone that was reached, the API's name of the error and
     its words.
     """
-    look, error = outcome(recording.outcome), recording.error
+    look, error = as_judged(recording.outcome, recording.order_exists), recording.error
     facts: list[list[str]] = []
     if recording.outcome != PLACED:
         row = recording.orders.iloc[0]
