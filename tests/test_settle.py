@@ -69,6 +69,23 @@ def test_an_order_whose_cart_is_still_active_does_not_exist(lab):
     assert "Nothing was ordered." in whole(settled)
 
 
+def test_a_success_that_the_cart_denies_is_not_shown_as_one(at_merchant, merchant):
+    merchant.events = [("creating-cart", json.dumps({"cart": {"cart_id": "c1"}}))]
+    merchant.events.append(("order-placed", "{}"))
+    rec = place(at_merchant)
+    merchant.answer = {"cart_id": "c1", "cart_status": "active"}
+    denied = at_merchant.settle(rec)
+    assert (denied.outcome, denied.order_exists) == ("placed", "no")
+    for shown in (whole(denied), denied._repr_html_()):
+        assert "Told as placed:" in shown
+        assert "Nothing was ordered." in shown
+        assert "✓" not in shown
+    recs = fnb.Recordings([denied])
+    assert "1 told as placed does not exist" in repr(recs)
+    assert recs.caveats["code"].tolist()[-1] == "unconfirmed"
+    assert "was told as placed and does not exist" in recs.caveats["text"].iloc[-1]
+
+
 def test_it_is_awaited_as_well(lab):
     rec = place(lab, headers=LOST)
     assert asyncio.run(lab.settle_async(rec)).order_exists == "yes"

@@ -563,7 +563,8 @@ MORE_ROWS = {
         "unknown", None, None, "")
        for sign in (0, -1, "0", "000", "-", "--", "N/A", "n/a", "Pending", "unknown", "TBD",
                     "-1.0", "+0", "HTTP 502", "${order.1}", "null-0",
-                    "\uff10", "false", "(null)", "[object Object]", "{{number}}", "\u200b", "not yet assigned", TOKEN, 10**25, 7001.5)},
+                    "\uff10", "false", "(null)", "[object Object]", "{{number}}", "\u200b",
+                    "not yet assigned", TOKEN, 10**25, 7001.5)},
     # What speaks against the success that it comes with.
     **{f"placed with a cart that is {status!r}": (
         stream([("order-placed", {"order": {**NUMBER, "cart_status": status}})]), "placed", "yes",
