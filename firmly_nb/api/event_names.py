@@ -40,7 +40,7 @@ COMPLETE_ORDER = "complete-order"
 
 
 def says_otherwise(name: str) -> bool:
-    """Tell whether a name says that there is no success, or none yet.
+    """Return whether a name says otherwise than success, or not yet.
 
     Examples
     --------
