@@ -831,7 +831,7 @@ class Bench:
         start, events, end, *_ = rec.recorded
         cart, seen = find_snapshot(answer), last_snapshot(start, events, end)
         numbers = order_numbers(answer)
-        number = next(iter(numbers), None)
+        number = next(iter(numbers), None) or (cart and cart.letters)
         if seen and seen.cart_id:
             is_same: bool | None = cart is not None and cart.cart_id == seen.cart_id
         else:
@@ -848,7 +848,7 @@ class Bench:
         judged = judge_cart(
             before,
             is_same=is_same,
-            cart_status=cart.status if cart else None,
+            cart_status=cart and cart.status and short_name(cart.status),
             number=number and printable(number, 80),
             found=found,
         )

@@ -147,10 +147,15 @@ _ROWS = (
 )  # fmt: skip
 ROWS: Mapping[str, Outcome] = {row.name: row for row in _ROWS}
 # Sentences above and below that say in more than one word how an order ended.
-LONG_LEADS = ("No end", "The connection failed", "Not understood:")
+LONG_LEADS = ("No end", "The connection failed", "Not understood:", "Told as placed:")
 KNOWN = tuple(ROWS)
 # An order of which nothing was sent has no outcome; lists that count orders show it so.
 NOT_SENT = Outcome("not_sent", "not sent", "not sent", "-", "quiet", "line-ew", "Not sent.")
+# A success without a readable number, of which the cart said afterwards that there is no order.
+TOLD_AS_PLACED = replace(
+    ROWS[PLACED], word="told as placed", mark="?", tone="warn",
+    sentence="Told as placed: {order} in {at}{total}.",
+)  # fmt: skip
 
 
 def outcome(name: str) -> Outcome:
@@ -167,6 +172,17 @@ def outcome(name: str) -> Outcome:
     return Outcome(name, text, text, "?", "warn", "x-thin", "Ended otherwise{after}, {at}.")
 
 
+def as_judged(name: str, order_exists: str) -> Outcome:
+    """Return the row of an outcome of which it is known whether there is an order.
+
+    Examples
+    --------
+    >>> as_judged("placed", "yes").word, as_judged("placed", "no").word
+    ('placed', 'told as placed')
+    """
+    return TOLD_AS_PLACED if (name, order_exists) == (PLACED, NO) else outcome(name)
+
+
 def word(
     name: str, order_exists: str, error_code: str | None = None, http_status: int | None = None
 ) -> str:
@@ -181,11 +197,11 @@ def word(
     """
     if name in ANSWERED and order_exists == NO and _is_refusal(error_code, http_status):
         return "declined" if error_code == DECLINED else "refused"
-    return outcome(name).word
+    return as_judged(name, order_exists).word
 
 
 # All that it can return.
-WORDS = (*(row.word for row in _ROWS), "declined", "refused")
+WORDS = (*(row.word for row in _ROWS), TOLD_AS_PLACED.word, "declined", "refused")
 
 
 def _is_refusal(error_code: str | None, http_status: int | None) -> bool:
@@ -326,7 +342,7 @@ def judge(facts: Facts) -> Judgement:
         then = "" if facts.outcome == PLACED else f", then {outcome(facts.outcome).word}"
         return Judgement(YES, f"order number{then}")
     if facts.success:
-        return Judgement(UNKNOWN, "success without an order number")
+        return Judgement(UNKNOWN, "success without a readable order number")
     if no := _why_not(facts):
         return Judgement(NO, no)
     return Judgement(UNKNOWN, _why_unknown(facts))
@@ -361,6 +377,8 @@ def judge_cart(
     'no'
     >>> judge_cart("HTTP 504", is_same=False, cart_status="submitted", number="T-2").evidence
     'HTTP 504; the device has another cart, asked afterwards'
+    >>> judge_cart("HTTP 504", is_same=True, cart_status="active", number="T-1").evidence
+    "HTTP 504; the cart is 'active' with order number T-1, asked afterwards"
     """
     status = (cart_status or "").lower()
     if is_same and number is not None and status == "submitted":
@@ -374,7 +392,8 @@ def judge_cart(
     elif not is_same:
         found = "the device has another cart"
     else:
-        found = "the cart is neither submitted with a number nor active"
+        has = "without an order number" if number is None else f"with order number {number}"
+        found = f"the cart is {cart_status!r} {has}" if cart_status else f"{found}, {has}"
     return Judgement(UNKNOWN, f"{before}; {found}, asked afterwards")
 
 

@@ -90,7 +90,7 @@ ROWS_OF_THE_RULE = [
     (Facts("transport_error", has_number=True, sent=True), YES, "connection failed"),
     (Facts("cancelled", has_number=True, sent=False), YES, "cancelled"),
     # A success without one.
-    (Facts("placed", success=True), UNKNOWN, "success without an order number"),
+    (Facts("placed", success=True), UNKNOWN, "success without a readable order number"),
     (Facts("error_event", success=True, error_code="ErrorPaymentDeclined"), UNKNOWN, "success"),
     # Errors that the API lists.
     *((Facts("error_event", error_code=name), NO, name) for name in sorted(PLACE_ORDER_ERRORS)),
@@ -331,7 +331,7 @@ async def test_error_events_are_judged(data, answer):
 async def test_a_success_without_a_number_is_placed_and_not_yet_known():
     rec = await run(streams(sent_event("order-placed")))
     assert (rec.outcome, rec.order_exists) == ("placed", UNKNOWN)
-    assert "success without an order number" in whole(rec)
+    assert "success without a readable order number" in whole(rec)
     assert "The order may exist" in whole(rec)
 
 

@@ -69,6 +69,23 @@ def test_an_order_whose_cart_is_still_active_does_not_exist(lab):
     assert "Nothing was ordered." in whole(settled)
 
 
+def test_a_success_that_the_cart_denies_is_not_shown_as_one(at_merchant, merchant):
+    merchant.events = [("creating-cart", json.dumps({"cart": {"cart_id": "c1"}}))]
+    merchant.events.append(("order-placed", "{}"))
+    rec = place(at_merchant)
+    merchant.answer = {"cart_id": "c1", "cart_status": "active"}
+    denied = at_merchant.settle(rec)
+    assert (denied.outcome, denied.order_exists) == ("placed", "no")
+    for shown in (whole(denied), denied._repr_html_()):
+        assert "Told as placed:" in shown
+        assert "Nothing was ordered." in shown
+        assert "✓" not in shown
+    recs = fnb.Recordings([denied])
+    assert "1 told as placed does not exist" in repr(recs)
+    assert recs.caveats["code"].tolist()[-1] == "unconfirmed"
+    assert "was told as placed and does not exist" in recs.caveats["text"].iloc[-1]
+
+
 def test_it_is_awaited_as_well(lab):
     rec = place(lab, headers=LOST)
     assert asyncio.run(lab.settle_async(rec)).order_exists == "yes"
@@ -100,14 +117,20 @@ CARTS = {
     "a number of letters alone": (
         {**PLACED, "platform_order_number": "KWXQPZTR"}, "yes", "order KWXQPZTR"),
     "a status in place of its number": (
-        {**PLACED, "platform_order_number": "PENDING"}, "unknown", "neither submitted with"),
+        {**PLACED, "platform_order_number": "PENDING"}, "unknown", "is 'submitted' without an"),
     "inside an object": ({"cart": PLACED}, "yes", "order T-1"),
     "active": ({"cart_id": "c1", "cart_status": "active"}, "no", "cart still active"),
     "submitted without a number": (
-        {"cart_id": "c1", "cart_status": "submitted"}, "unknown", "neither submitted with"),
-    "active with a number": ({**PLACED, "cart_status": "active"}, "unknown", "neither submitted"),
+        {"cart_id": "c1", "cart_status": "submitted"}, "unknown", "is 'submitted' without an"),
+    "active with a number": (
+        {**PLACED, "cart_status": "active"}, "unknown", "is 'active' with order number T-1"),
+    "active with a number of letters alone": (
+        {"cart_id": "c1", "cart_status": "active", "platform_order_number": "KWXQPZTR"}, "unknown",
+        "is 'active' with order number KWXQPZTR"),
+    "a number without a status": (
+        {"cart_id": "c1", "platform_order_number": "T-1"}, "unknown", "with order number T-1"),
     "of an unknown status": (
-        {"cart_id": "c1", "cart_status": "thinking"}, "unknown", "neither submitted"),
+        {"cart_id": "c1", "cart_status": "thinking"}, "unknown", "is 'thinking' without an"),
     "without a status": ({"cart_id": "c1"}, "unknown", "the cart says no status"),
     "submitted in capitals": (
         {**PLACED, "cart_status": " SUBMITTED "}, "yes", "cart submitted with order T-1"),

@@ -36,6 +36,7 @@ DESCRIBED_BY = (
 ERRORS = ("error", "errors", "fault")
 ENVELOPES = ("data", "payload", "body", "result", "response", "message", "detail")
 MOST_WRAPPERS = 4
+MOST_ERRORS = 5  # of a list
 MOST_KEYS, LONGEST_KEY = 5, 40  # of an object in which no words are found
 TITLE = re.compile(r"<(title|h1)\b[^<>]*>([^<]*)</\1\s*>", re.IGNORECASE)
 UNSEEN = re.compile(
@@ -275,7 +276,8 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
 
     Tolerates ``{code, error, description}``, ``{error, message}``, ``{error: {...}}``,
     ``{code: "ErrorX", message}``, ``{errors: [{...}]}``, ``{fault: {...}}``, ``[{...}]``,
-    ``{data: {...}}``, and anything else. Of several names one that the API lists counts.
+    ``{data: {...}}``, ``{extensions: {code}}``, and anything else. Of several names one that the
+    API lists counts.
 
     Examples
     --------
@@ -288,14 +290,15 @@ def error_from_payload(payload: Any, http_status: int | None = None) -> FirmlyEr
     """
     fallback = f"HTTP {http_status}" if http_status else "UnknownError"
     if isinstance(payload, list) and payload and isinstance(payload[0], dict):
-        payload = payload[0]
+        found = [error_from_payload(one, http_status) for one in _objects(payload)]
+        return next((one for one in found if one.error in LISTED_STATUSES), found[0])
     if not isinstance(payload, dict):
         return make_error(fallback, "" if payload is None else _words(payload), http_status)
-    found = _found_in(payload, fallback, http_status, MOST_WRAPPERS)
-    if found.error == fallback and not found.description and any(payload.values()):
+    error = _found_in(payload, fallback, http_status, MOST_WRAPPERS)
+    if error.error == fallback and not error.description and any(payload.values()):
         keys = listed(_short(key, LONGEST_KEY) for key in [*payload][:MOST_KEYS])
         return make_error(fallback, f"JSON with {keys}", http_status)
-    return found
+    return error
 
 
 def _found_in(
@@ -319,6 +322,8 @@ def _found_in(
 def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None) -> FirmlyError:
     """Return the error that an object itself names, without what is inside it."""
     said = [name.strip() for name in map(payload.get, NAMED_BY) if isinstance(name, str)]
+    if isinstance(more := payload.get("extensions"), dict):  # of GraphQL
+        said += [name.strip() for name in map(more.get, NAMED_BY) if isinstance(name, str)]
     names = [name for name in said if name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
     words = [*filter(None, map(payload.get, DESCRIBED_BY)), *filter(None, [payload.get("errors")])]
@@ -330,10 +335,13 @@ def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None)
 
 
 def _inside(payload: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the objects of some names; of a list the first."""
-    found = map(payload.get, names)
-    firsts = (one[0] if isinstance(one, list) and one else one for one in found)
-    return [one for one in firsts if isinstance(one, dict)]
+    """Return the objects of some names; of a list the first ones."""
+    return [one for value in map(payload.get, names) for one in _objects(value)]
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    several = value[:MOST_ERRORS] if isinstance(value, list) else [value]
+    return [one for one in several if isinstance(one, dict)]
 
 
 def error_from_body(

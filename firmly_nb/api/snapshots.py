@@ -9,7 +9,8 @@ The API sends a cart in one of three forms::
 
 Which object is the cart, first match:
 
-1. The object under ``order``, then the one under ``cart``, if it has a field of a cart.
+1. The object under ``order``, then the one under ``cart``, if it has a field of a cart. If the cart
+   alone has an order number, it goes first.
 2. The data itself, if it has a field of a cart. ``total`` alone does not count: progress may be
    told as ``{"done": 1, "total": 4}``. An error counts only with ``line_items``: one that names
    its cart by ``cart_id`` is no cart.
@@ -48,10 +49,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Trail = tuple[Any, ...]  # empty, or the trail to an object and a name in it
 NAMES = ("order", "cart")
+# What may hold a list of orders: of several merchants, or of the events of a response.
+LISTS = frozenset({"orders", "carts", "data", "events", "payload", "result", "results"})
 ORDER_NUMBER = "platform_order_number"
 # Programs that have none, or none yet, write words (null, N/A, [object Object]), 0 or -1.
 BELOW_ZERO = re.compile(r"-\d+(\.\d*)?")
-NO_DIGITS = "0-._# "  # nothing but these: 0, 000, --
+NO_DIGITS = "0+-._# "  # nothing but these: 0, 000, --
+# Templates that nobody filled in, and errors in the place of a number: {{order_1}}, HTTP 502.
+NO_NUMBER = re.compile(r"[{}]|\b(?:null|undefined|none|nan|error|http)\b", re.IGNORECASE)
 # A number of letters alone, such as KWXQPZTR, and the words that programs write in capitals.
 LETTERS = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
 FEWEST_LETTERS = 6
@@ -65,6 +70,7 @@ STATUSES = (
 )
 _STATUSES = frozenset(STATUSES.split())
 SUBMITTED = "submitted"
+MOST_LISTED = 100  # orders of a list
 DEEPEST = 8  # levels of objects in which an order number is looked for
 OWN_FIELDS = frozenset({"cart_id", "cart_status", "line_items", "sub_total"})
 FIELDS = OWN_FIELDS | {"total"}
@@ -94,6 +100,11 @@ class Snapshot(NamedTuple):
     kind: str
     data: Json
     order_number: str | None
+
+    @property
+    def letters(self) -> str | None:
+        """Letters in the place of the order number, which are one if the cart is submitted."""
+        return _letters(self.data.get(ORDER_NUMBER))
 
     @property
     def total(self) -> Money | None:
@@ -148,9 +159,9 @@ def order_number(data: object) -> str | None:
     a digit is taken as it is, without the blanks around it, and a whole number as a text. Nothing
     else is an order number, and neither is 0, -1 or a text without a digit, such as ``null``,
     ``N/A`` or ``{{number}}``. Capital letters alone are one where the cart says that it is
-    submitted, six or more of them, unless they are a word such as ``PENDING``. Lists are not looked
-    into: they hold what is ordered, not whether it was. Neither is ``merchant_custom_data``, which
-    may hold another order.
+    submitted, six or more of them, unless they are a word such as ``PENDING``. Of lists those are
+    looked into that hold orders, such as ``orders``: others hold what is ordered, not whether it
+    was. Neither is ``merchant_custom_data``, which may hold another order.
 
     Examples
     --------
@@ -169,24 +180,40 @@ def order_number(data: object) -> str | None:
 def order_numbers(data: object) -> list[str]:
     """Read the order numbers in an event's data: the order's, the cart's and the one beside them.
 
+    Where there are none, they are those of the objects that are least deep.
+
     Examples
     --------
     >>> order_numbers({"order": {"platform_order_number": 7}, "platform_order_number": "7"})
     ['7']
     >>> order_numbers({"order": {"platform_order_number": 7}, "platform_order_number": "8"})
     ['7', '8']
+    >>> order_numbers({"orders": [{"platform_order_number": 7}, {"platform_order_number": 8}]})
+    ['7', '8']
     """
     if not isinstance(data, dict):
         return []
     if numbers := _beside_the_cart(data):
-        return numbers
-    level = [data]
+        return list(dict.fromkeys(numbers + _numbers_of(_objects(data.get("orders")))))
+    level = _inside(data)
     for _ in range(DEEPEST):
-        level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict)]
-        for each in level:
-            if number := _number(each.get(ORDER_NUMBER)):
-                return [number]
-    return []
+        if not level or (numbers := _numbers_of(level)):
+            break
+        level = [inner for each in level for inner in _inside(each)]
+    return numbers
+
+
+def _numbers_of(orders: Iterable[Json]) -> list[str]:
+    sent = [one[ORDER_NUMBER] for one in orders if ORDER_NUMBER in one]
+    return list(dict.fromkeys(filter(None, map(_number, sent))))
+
+
+def _objects(value: object) -> list[Json]:
+    """Return an object, or the first objects of a list."""
+    if isinstance(value, dict):
+        return [value]
+    listed = value[:MOST_LISTED] if isinstance(value, list) else []
+    return [one for one in listed if isinstance(one, dict)]
 
 
 def two_orders(numbers: Iterable[str], *, first_counts: bool = True) -> str:
@@ -216,20 +243,23 @@ def unsubmitted(data: object) -> str | None:
     (None, None)
     """
     snapshot = find_snapshot(data)
-    if isinstance(data, dict):
-        # Of an order and a cart beside each other the one with the number says what became of it.
-        places = (one for one in map(data.get, NAMES) if isinstance(one, dict))
-        numbered = next((one for one in places if _number(one.get(ORDER_NUMBER))), None)
-        snapshot = find_snapshot({NAMES[0]: numbered}) if numbered else snapshot
-    status = snapshot and snapshot.status
-    return None if status is None or status.lower() == SUBMITTED else status
+    sent = snapshot.data.get("cart_status") if snapshot else None
+    # One that is no text is not that of an order either.
+    status = "" if sent is None else cut(str(sent).strip(), LONGEST_PLACE)
+    return None if status.lower() in ("", SUBMITTED) else status
 
 
-def _inside(data: Json) -> Iterable[Any]:
+def _inside(data: Json) -> list[Json]:
     """Return where an order can be in an object; of a cart not in each of its amounts."""
-    if "line_items" in data:
-        return [data.get(key) for key in NAMES]
-    return [value for key, value in data.items() if key != "merchant_custom_data"]
+    names: Iterable[str] = NAMES if "line_items" in data else data
+    found: list[Json] = []
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, dict) and name != "merchant_custom_data":
+            found.append(value)
+        elif isinstance(value, list) and name in LISTS:
+            found += _objects(value)
+    return found
 
 
 def _beside_the_cart(data: Json) -> list[str]:
@@ -260,7 +290,8 @@ def _number(sent: object) -> str | None:
     text = (plain_text(sent) or "").strip()
     plain = unicodedata.normalize("NFKC", text)
     is_one = any(map(str.isdigit, plain)) and plain.strip(NO_DIGITS)
-    return text if is_one and not BELOW_ZERO.fullmatch(plain) else None
+    is_none = is_one and (BELOW_ZERO.fullmatch(plain) or NO_NUMBER.search(plain))
+    return text if is_one and not is_none else None
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
@@ -275,7 +306,7 @@ def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:
 
 def _with_a_field(data: Json) -> tuple[str, Json] | None:
     """Return the cart where carts are, if it has a field of one."""
-    for key in NAMES:
+    for key in _names_of(data):
         cart = data.get(key)
         if isinstance(cart, dict) and not FIELDS.isdisjoint(cart):
             return key, cart
@@ -344,6 +375,15 @@ def _kind_of_text(text: str) -> str:
     except orjson.JSONDecodeError:
         return "has a value that is not JSON, such as NaN, 1e400 or half a surrogate pair"
     return "has bytes that are not UTF-8" if "\ufffd" in text else "is JSON inside a text"
+
+
+def _names_of(data: Json) -> Sequence[str]:
+    """Return ``order`` and ``cart``; first that of the two which alone has an order number."""
+    order, cart = map(data.get, NAMES)
+    if not isinstance(order, dict) or not isinstance(cart, dict):
+        return NAMES
+    is_carts = _number(cart.get(ORDER_NUMBER)) and not _number(order.get(ORDER_NUMBER))
+    return NAMES[::-1] if is_carts else NAMES
 
 
 def _is_error(data: Json) -> bool:

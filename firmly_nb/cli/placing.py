@@ -38,7 +38,15 @@ from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import printable, storage
 from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.latency.asked import points_of, share_of
-from firmly_nb.outcomes import INTERRUPTED_EXIT, NO, TONES, UNKNOWN, YES, exit_code, outcome
+from firmly_nb.outcomes import (
+    INTERRUPTED_EXIT,
+    NO,
+    TONES,
+    UNKNOWN,
+    YES,
+    as_judged,
+    exit_code,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -395,7 +403,7 @@ def _finish(rec: Recording, *, as_json: bool) -> None:
 def _print_recording(rec: Recording) -> None:
     from firmly_nb.recordings.show import precision, said_of_times, untimed, verdict
 
-    row = outcome(rec.outcome)
+    row = as_judged(rec.outcome, rec.order_exists)
     say("")
     say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")

@@ -33,7 +33,7 @@ from firmly_nb.latency.stages import (
     blocks_of,
     merchants_of,
 )
-from firmly_nb.outcomes import CANCELLED, EXTERNAL, PLACED, UNKNOWN
+from firmly_nb.outcomes import CANCELLED, EXTERNAL, NO, PLACED, UNKNOWN
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -254,7 +254,13 @@ def _of_stages(doubts: Doubts, orders: pd.DataFrame) -> list[_Caveat]:
 
 def _of_orders(orders: pd.DataFrame) -> Iterator[_Caveat]:
     """Return the caveats that the orders tell, each by itself."""
-    unsure = _unconfirmed(orders)
+    unsure, gone = _told_as_placed(orders, UNKNOWN), _told_as_placed(orders, NO)
+    not_there = ""
+    if n := int(gone.sum()):
+        said = "was told as placed and does" if n == 1 else "were told as placed and do"
+        not_there = f"{_counted(orders, gone)} {said} not exist: the cart was asked."
+    if not_there and not unsure.any():
+        yield _Caveat(UNCONFIRMED, n, not_there)
     if unsure.any():
         n = int(unsure.sum())
         said = "was told as placed" if n == 1 else "were told as placed"
@@ -266,7 +272,8 @@ def _of_orders(orders: pd.DataFrame) -> Iterator[_Caveat]:
             )
         else:
             text += "lab.settle(rec) asks the merchant."
-        yield _Caveat(UNCONFIRMED, n, text)
+        text = f"{text} {not_there}".strip()
+        yield _Caveat(UNCONFIRMED, n + int(gone.sum()), text)
     packed = _has(orders, "content_encoding")
     if packed.any():
         encodings = sorted({str(name) for name in orders.loc[packed, "content_encoding"]})
@@ -290,12 +297,12 @@ def _of_orders(orders: pd.DataFrame) -> Iterator[_Caveat]:
             yield _Caveat(CLOCK_STEP, int(stepped.sum()), text)
 
 
-def _unconfirmed(orders: pd.DataFrame) -> Flags:
-    """Return which orders were told as placed although nobody knows whether they exist."""
+def _told_as_placed(orders: pd.DataFrame, exists: str) -> Flags:
+    """Return which orders were told as placed although this is known of whether they exist."""
     placed = is_value(orders["outcome"], PLACED)
     if "order_exists" not in orders:
         return np.zeros(len(orders), dtype=bool)
-    return placed & is_value(orders["order_exists"], UNKNOWN)
+    return placed & is_value(orders["order_exists"], exists)
 
 
 def from_planned_start(orders: pd.DataFrame) -> bool:

@@ -26,6 +26,7 @@ import orjson
 
 from firmly_nb.api.causes import cause_of, said_of_http
 from firmly_nb.api.errors import (
+    ERRORS,
     LISTED_STATUSES,
     FirmlyError,
     begin_of,
@@ -33,11 +34,18 @@ from firmly_nb.api.errors import (
     error_from_payload,
     seconds_to_wait,
 )
-from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, milestone_of
+from firmly_nb.api.event_names import (
+    COMPLETE_ORDER,
+    ERROR,
+    SAYS_NO,
+    milestone_of,
+    says_otherwise,
+)
 from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import (
     ORDER_NUMBER,
+    find_snapshot,
     order_number,
     order_numbers,
     two_orders,
@@ -46,7 +54,7 @@ from firmly_nb.api.snapshots import (
 )
 from firmly_nb.api.values import as_utf8
 from firmly_nb.disk import read_number
-from firmly_nb.display.text import count, cut, printable, short_name
+from firmly_nb.display.text import count, cut, listed, printable, short_name
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
 from firmly_nb.recorder.records import (
     End,
@@ -60,6 +68,7 @@ from firmly_nb.recorder.records import (
     masked_text,
     says_placed,
     says_refused,
+    status_beside,
 )
 from firmly_nb.wire.encodings import Decoder, DecodingError
 from firmly_nb.wire.sse import (
@@ -81,7 +90,7 @@ from firmly_nb.wire.stamps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from firmly_nb.api.client import FirmlyClient
     from firmly_nb.api.secrets import Hidden
@@ -247,6 +256,7 @@ UNTOLD_TYPES = frozenset({"", "text/plain", "application/octet-stream", "binary/
 # How an event stream begins; no JSON and no page begins so.
 STREAM_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:event|data|id|retry):)")
 LONGEST_FIELD = 16
+LINE_ENDS = b" \t\x1e"  # what JSON text sequences put before each value, too
 MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 MAX_ERROR_BODY_BYTES = 1024 * 1024
 COSTLY = (
@@ -470,10 +480,11 @@ class _Run:
         self.told: list[tuple[str, str | None]] = []  # events that told a success, their numbers
         self.told_by: tuple[Any, Read] | None = None  # data and read of the first of these events
         self.placed_by_content = False
-        self.beside = ""  # the error in what told the success
+        self.beside: tuple[str, str] | None = None  # what told the success has: an error, a status
         self.unsubmitted: tuple[str, str] | None = None  # an order number, its cart's status
         self.after_error: list[str] = []  # milestones
-        self.after_success: dict[str, str] = {}  # events that say otherwise, and what they say
+        # Events that say otherwise than success, and what they say.
+        self.before_success, self.after_success = dict[str, str](), dict[str, str]()
         self.numbers_beside: list[str] = []  # order numbers in events that say otherwise
         self.is_only_name = False  # whether no event before the success had its name
         self.refused_by: tuple[str, FirmlyError] | None = None  # by the content of an event
@@ -658,9 +669,9 @@ class _Run:
         self.t_end = last_read(response).arrived_ns
         self._close_decoder()
         self.parser.close()
-        if not self.seq:
+        if not (self.decided or self.placed_by_content):
             self._take_bare(self.parser.strays + self.parser.unfinished)
-        if self.is_refused:
+        if self.is_refused and not self.refused_by:
             named = [f" with {one} and" for one in self.names if one in self.named_by.success]
             said = f"a stream{''.join(named[:1])} without an error event"
             self.end("http_error", f"HTTP {self.http_status}", said)
@@ -850,25 +861,31 @@ class _Run:
             self._note_doubts(data, numbers, placed=placed)
         if self.ended and is_milestone:
             self.after_error.append(name)
-        says_no = SAYS_NO.search(name) or error_beside(data)
-        if numbers and says_no and name != ERROR and not (placed or is_milestone):
-            self.not_taken = self._shown(name)
+        if numbers and name != ERROR and not (placed or is_milestone):
+            says_no = says_otherwise(name) or error_beside(data) or status_beside(data)
+            self.not_taken = self._shown(name) if says_no else self.not_taken
 
     def _note_otherwise(
         self, name: str, data: Any, numbers: list[str], error: FirmlyError | None
     ) -> None:
-        """Note the order numbers of an event that says no, and what it says after a success."""
-        says_no = name == ERROR or SAYS_NO.search(name)
+        """Note the order numbers of an event that says no, and what else it says."""
+        says_no = name == ERROR or says_otherwise(name)
         if says_no and len(self.numbers_beside) < MOST_NAMES:
             self.numbers_beside += numbers
-        if name == ERROR or not (self.succeeded or self.placed_by_content):
+        if name == ERROR:
             return
-        status = unsubmitted(data) if numbers else None
-        is_told = error or status or (says_no and not self._is_milestone(name))
-        if is_told and len(self.after_success) < MOST_NAMES:
-            said = f"cart {short_name(status)!r}" if status else ""
-            said = f"the error {short_name(error.error)}" if error else said
-            self.after_success.setdefault(self._shown(name), said)
+        is_after = self.succeeded or self.placed_by_content
+        status = unsubmitted(data) if numbers and is_after else None
+        is_unknown = not self._is_milestone(name)
+        has_error = error or (isinstance(data, dict) and any(map(data.get, ERRORS)))
+        known = error_beside(data) if is_unknown and has_error else None
+        state = status_beside(data) if is_unknown and not known else None
+        found = self.after_success if is_after else self.before_success
+        is_told = known or state or status or (says_no and is_unknown)
+        if is_told and len(found) < MOST_NAMES:
+            said = f"cart {short_name(status)!r}" if status else state or ""
+            said = f"the error {short_name(known)}" if known else short_name(said)
+            found.setdefault(self._shown(name), said)
 
     def _is_milestone(self, name: str) -> bool:
         return milestone_of(name, self.job.start.milestones) is not None
@@ -876,7 +893,7 @@ class _Run:
     def _note_doubts(self, data: Any, numbers: list[str], placed: str | None = "name") -> None:
         """Note what speaks against an order in the data that has its number, or tells of it."""
         if placed:
-            self.beside = error_beside(data) or ""
+            self.beside = _beside(data)
         if numbers:
             status = unsubmitted(data)
             self.unsubmitted = (numbers[0], status) if status else None
@@ -884,7 +901,8 @@ class _Run:
     def _say_doubts(self) -> None:
         if self.beside and self.succeeded:
             has = "beside its number" if any(number for _, number in self.told) else "in its data"
-            self.warnings.append(f"the order has an error {has}: {short_name(self.beside)}")
+            kind, words = self.beside
+            self.warnings.append(f"the order has {kind} {has}: {short_name(words)}")
         if self.unsubmitted:
             number, status = map(short_name, self.unsubmitted)
             self.warnings.append(f"the cart of order {number} is {status!r}, not 'submitted'")
@@ -892,16 +910,34 @@ class _Run:
             named = ", ".join(dict.fromkeys(self.after_error))
             many = count(len(self.after_error), "milestone")
             self.warnings.append(f"{many} came after the error: {named}")
-        later = [*self.after_success.items()] if self.succeeded else []
-        for name, said in later[:MOST_LATER]:
+        if self.succeeded:
+            # A pause on the way to the success is none against it.
+            before = {
+                name: said
+                for name, said in self.before_success.items()
+                if said or SAYS_NO.search(name)
+            }
+            self._say_otherwise(before, "before")
+            self._say_otherwise(self.after_success, "after")
+        elif self.ended.get("outcome") not in ANSWERED:
+            for name, said in [*self.before_success.items()][:MOST_LATER]:
+                has = f", with {said}," if said else ""
+                if name != self.not_taken:
+                    self.warnings.append(
+                        f"{cut(name, LONGEST_BEGIN)!r}{has} is no known event name, and was not "
+                        "taken for the order's end"
+                    )
+
+    def _say_otherwise(self, events: Mapping[str, str], when: str) -> None:
+        for name, said in [*events.items()][:MOST_LATER]:
             has = f", with {said}" if said else ""
             self.warnings.append(
-                f"{cut(name, LONGEST_BEGIN)!r} came after the order was placed{has}; the order "
+                f"{cut(name, LONGEST_BEGIN)!r} came {when} the order was placed{has}; the order "
                 "counts as placed"
             )
-        if len(later) > MOST_LATER:
+        if len(events) > MOST_LATER:
             self.warnings.append(
-                "further events that say otherwise came after the order was placed"
+                f"further events that say otherwise came {when} the order was placed"
             )
 
     def _end_with(self, error: FirmlyError) -> None:
@@ -1075,7 +1111,7 @@ class _Run:
         for one in sorted(answers, key=lambda one: order_number(one) is None):
             self._take_answer(one)
         self.told += [("", number) for one in answers for number in order_numbers(one)]
-        self.beside = self.beside or next(filter(None, map(error_beside, answers)), "")
+        self.beside = self.beside or next(filter(None, map(_beside, answers)), None)
         if self.decided:
             if self.job.call and self.succeeded:
                 # The order is the event of the call, as it is that of a stream.
@@ -1086,7 +1122,7 @@ class _Run:
             is_ok = response.status_code == 200
             code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
             text = f"expected an event stream, got {self._kind(response)}"
-            self.end("http_error", code, f"{text}{self._words_of(body)}")
+            self.end("http_error", code, f"{text}{_notices(answer) or self._words_of(body)}")
         elif not answers:
             if not self.warnings:
                 self.warnings.append(UNEXPECTED)
@@ -1095,9 +1131,8 @@ class _Run:
         else:
             self.confirmation = answer
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
-            notice = answer.get("notice") if isinstance(answer, dict) else None
-            said = f"; notice: {notice}" if notice else ""
-            self.end("incomplete", None, f"no order number in the answer{said}")
+            said = _notices(answer) or self._words_of(body)
+            self.end("incomplete", None, f"the response has no readable order number{said}")
 
     def _words_of(self, body: bytes) -> str:
         """Say what a response says instead of an order: an error, a page's title, its begin."""
@@ -1154,8 +1189,11 @@ class _Run:
         error = error_from_body(response.status_code, body, self.secrets, location)
         self.end("http_error", error.error, error.description)
 
-    def _keep_order(self, body: bytes) -> None:
-        """Keep an answer that has an order number, also an error's: there is an order."""
+    def _keep_order(self, body: bytes, until: Read | None = None) -> None:
+        """Keep an answer that has an order number, also an error's: there is an order.
+
+        One that did not end after some read is whole if it is JSON, and then its error counts.
+        """
         if is_costly(body):
             if number := find_order_number(body):
                 self.confirmation = redact({ORDER_NUMBER: number}, self.secrets)
@@ -1167,6 +1205,11 @@ class _Run:
         if numbers := order_numbers(answer):
             self.confirmation = answer
             self._note_doubts(answer, numbers, placed=None)
+        elif until and (error := error_from_payload(answer)).error in LISTED_STATUSES:
+            self.end("http_error", error.error, error.description)
+            # What was waited for after it is in no time.
+            self.t_end = until.arrived_ns
+            self.warnings.append("the response did not end after its JSON")
 
     async def _read_body(
         self, response: httpx.Response, chunks: AsyncIterator[Chunk], limit: int, named: str = ""
@@ -1176,8 +1219,10 @@ class _Run:
         A response that may hold an order is read to its end; of an error the begin is enough.
         """
         body, rest = bytearray(), Dropping()
+        latest: Read | None = None
         try:
             async for read, chunk in chunks:
+                latest = read
                 self._note(read)
                 for piece in self.decoder.feed(chunk):
                     if rest.size:
@@ -1199,7 +1244,7 @@ class _Run:
                 self.warnings.append(f"the answer's body was cut at {named or limit} bytes")
             # What came may be whole although the connection, or the limit, ended before its end.
             content = as_utf8(bytes(body), response.headers.get("content-type", ""))
-            self._keep_order(content)
+            self._keep_order(content, None if self.t_end else latest)
         return content, rest
 
     def _close_decoder(self) -> None:
@@ -1241,6 +1286,8 @@ class _Run:
         self._say_unread()
         self._say_leftovers()
         self._say_what_was_dropped()
+        if self.is_refused and self.ended and self.ended["outcome"] not in ANSWERED:
+            self.warnings.append(f"the response was HTTP {self.http_status}, and did not end")
         verdict: dict[str, Any] = {"outcome": "placed"} if self.succeeded else self.ended
         is_told = verdict["outcome"] in {PLACED, *ANSWERED}
         left_open = self.closed_by_us and self.t_end is None and is_told
@@ -1295,16 +1342,43 @@ async def _chained(seen: list[Chunk], body: AsyncIterator[Chunk]) -> AsyncIterat
         yield one
 
 
+def _notices(answer: Any) -> str:
+    """Say what the cart of a response has to say: its notices."""
+    snapshot = find_snapshot(answer)
+    found = [] if snapshot is None else map(snapshot.data.get, ("notice", "notices"))
+    words: list[str] = []
+    for sent in filter(None, found):
+        for one in sent[:MOST_LATER] if isinstance(sent, list) else [sent]:
+            parts = map(one.get, ("code", "message")) if isinstance(one, dict) else [one]
+            words.append(": ".join(map(str, filter(None, parts))))
+    said = listed(short_name(word) for word in words if word)
+    return f"; notice: {said}" if said else ""
+
+
+def _beside(data: Any) -> tuple[str, str] | None:
+    """Return what the data of a success says otherwise: an error, or else a status."""
+    if error := error_beside(data):
+        return "an error", error
+    status = status_beside(data)
+    return ("a status", status) if status else None
+
+
 def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:
-    """Return the JSON of a response: one value, or one on each line; nothing if it is neither."""
+    """Return the JSON of a response: one value, those of a list, or the objects on its lines.
+
+    Lines that are no objects are passed over: the last may be cut, the first a guard.
+    """
     try:
-        return [redact(orjson.loads(body), secrets)]
+        answer = redact(orjson.loads(body), secrets)
     except orjson.JSONDecodeError:
-        lines = [line for line in body.splitlines() if line.strip()]
-    try:
-        return [redact(orjson.loads(line), secrets) for line in lines]
-    except orjson.JSONDecodeError:
-        return []
+        lines = [line.strip(LINE_ENDS) for line in body.splitlines()]
+        found = []
+        for line in lines:
+            with suppress(orjson.JSONDecodeError):
+                found += [orjson.loads(line)] if line.startswith(b"{") else []
+        return [redact(one, secrets) for one in found]
+    is_list = isinstance(answer, list) and any(isinstance(one, dict) for one in answer)
+    return answer if is_list else [answer]
 
 
 def _dropped(raw: bytes) -> DroppedData:

@@ -29,7 +29,13 @@ from firmly_nb.api.errors import (
     FirmlyError,
     error_from_payload,
 )
-from firmly_nb.api.event_names import COMPLETE_ORDER, ERROR, SAYS_NO, SUCCESS, milestone_of
+from firmly_nb.api.event_names import (
+    COMPLETE_ORDER,
+    ERROR,
+    SUCCESS,
+    milestone_of,
+    says_otherwise,
+)
 from firmly_nb.api.personal import is_without_personal, mask_personal, mask_personal_text
 from firmly_nb.api.snapshots import (
     DEEPEST,
@@ -63,7 +69,7 @@ OUTLINE = "outline"  # its name in what is written
 # The last field of a large record's line, and how it is told that the line is as it was written.
 LAST_FIELD = re.compile(rb',"crc32":([0-9]+),"(data|confirmation)":')
 # Fields that are looked for in an object, however many it has.
-TELLING = (*NAMES, *FIELDS, ORDER_NUMBER, *NAMED_BY, *DESCRIBED_BY, *ERRORS, *ENVELOPES)
+TELLING = (*NAMES, *FIELDS, ORDER_NUMBER, *NAMED_BY, *DESCRIBED_BY, *ERRORS, *ENVELOPES, "orders")
 
 
 @cache
@@ -257,6 +263,7 @@ def _told_by(data: Any) -> tuple[Any, ...]:
     return (
         (error.error, error.description, error.code),
         error_beside(data),
+        status_beside(data),
         order_numbers(data),
         unsubmitted(data),
         snapshot and (snapshot.kind, snapshot.cart_id, snapshot.total),
@@ -841,24 +848,81 @@ def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"
         return "name"
     if start.flow or name == ERROR or _is_known(start, name) or order_number(data) is None:
         return None
-    says_otherwise = SAYS_NO.search(name) or unsubmitted(data) or error_beside(data)
-    return None if says_otherwise else "content"
+    no = says_otherwise(name) or unsubmitted(data) or error_beside(data) or status_beside(data)
+    return None if no else "content"
 
 
 def error_beside(data: Any) -> str | None:
-    """Return the name of the error in the data of a success; None if there is none.
+    """Return the name of the error in the data of a success, or its words; None if there is none.
 
     Examples
     --------
     >>> error_beside({"platform_order_number": "7", "error": "ErrorPaymentDeclined"})
     'ErrorPaymentDeclined'
+    >>> error_beside({"order": {"platform_order_number": "7", "error": {"message": "no funds"}}})
+    'no funds'
     >>> error_beside({"platform_order_number": "7", "error": None, "code": "OK"}) is None
     True
     """
+    for place in _places(data):
+        told = next(filter(None, map(place.get, ERRORS)), None)
+        if not told and place is not data:
+            continue
+        error = error_from_payload(place)
+        if error.error in LISTED_STATUSES:
+            return error.error
+        if told and str(told).strip().lower() not in NO_ERRORS:
+            is_named = error.error != NAMELESS
+            words = "without a name or words" if told is True else error.description or str(told)
+            return error.error if is_named else words
+    return None
+
+
+def status_beside(data: Any) -> str | None:
+    """Return the field in the data of a success that says otherwise; None if there is none.
+
+    Examples
+    --------
+    >>> status_beside({"platform_order_number": "7", "success": False})
+    'success is false'
+    >>> status_beside({"platform_order_number": "7", "status": "requires_action"})
+    'status is requires_action'
+    >>> status_beside({"order": {"platform_order_number": "7", "status": "pending"}}) is None
+    True
+    """
+    for place in _places(data):
+        for name in (*SUCCEEDED, *STATES, *([] if place is not data else NAMED_AS)):
+            value = place.get(name)
+            text = value.strip() if isinstance(value, str) else ""
+            if name in SUCCEEDED:
+                is_no = value is False or text.lower() == "false"
+            elif type(value) is int:
+                is_no = 400 <= value < 600
+            else:
+                is_no = text.lower() != NEW and says_otherwise(text[:LONGEST_STATE])
+            if is_no:
+                return f"{name} is {str(value).strip().lower() if name in SUCCEEDED else value}"
+    return None
+
+
+# Fields that say how an order went, beside its number.
+SUCCEEDED = ("success", "succeeded", "successful", "ok")
+STATES = ("status", "state", "result", "outcome", "statusCode", "status_code", "code")
+NAMED_AS = ("type", "event")  # of an event inside another one
+NEW = "pending"  # an order that was just placed has this status at some merchants
+LONGEST_STATE = 60
+NAMELESS = error_from_payload({}).error
+NO_ERRORS = frozenset({"none", "null", "no", "false", "0", "ok", "no error"})
+
+
+def _places(data: Any) -> Iterator[dict[str, Any]]:
+    """Return where an order's data may say how it went: itself, its order and cart, an envelope."""
     if not isinstance(data, dict):
-        return None
-    error = error_from_payload(data).error
-    return error if error in LISTED_STATUSES or data.get("error") or data.get("errors") else None
+        return
+    around = [data, *(one for one in map(data.get, ENVELOPES) if isinstance(one, dict))]
+    yield from around
+    for each in around:
+        yield from (one for one in map(each.get, NAMES) if isinstance(one, dict))
 
 
 def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
@@ -935,13 +999,24 @@ def tells_end(start: Start, event: Event) -> bool:
 
 def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
     """Return the event that tells that the order was placed: the first by name, else by content."""
-    named = (event for event in events if event.event in start.success)
-    told = (
-        event
-        for event in events
-        if not _is_known(start, event.event) and says_placed(start, event.event, event.outline)
-    )
-    return next(named, None) or next(told, None)
+    return next(_placed_events(start, events), None)
+
+
+def numbered_event(start: Start, events: Sequence[Event]) -> Event | None:
+    """Return the first event that tells the order with its number; without one the first."""
+    told = _placed_events(start, events)
+    first = next(told, None)
+    if first is None or order_number(first.outline):
+        return first
+    return next((event for event in told if order_number(event.outline)), first)
+
+
+def _placed_events(start: Start, events: Sequence[Event]) -> Iterator[Event]:
+    """Return the events that tell a success: those that do by their names go first."""
+    yield from (event for event in events if event.event in start.success)
+    for event in events:
+        if not _is_known(start, event.event) and says_placed(start, event.event, event.outline):
+            yield event
 
 
 def failed_event(start: Start, events: Sequence[Event]) -> Event | None:

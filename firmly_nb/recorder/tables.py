@@ -25,7 +25,14 @@ from firmly_nb.outcomes import (
     judge,
     was_sent,
 )
-from firmly_nb.recorder.records import Event, began_ns, failed_event, lag_ns, placed_event
+from firmly_nb.recorder.records import (
+    Event,
+    began_ns,
+    failed_event,
+    lag_ns,
+    numbered_event,
+    placed_event,
+)
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -391,7 +398,7 @@ def most_telling_first(start: Start, events: Sequence[Event]) -> Iterable[Event]
     What comes after the success is left out: it may be the next cart. Where the order came without
     a total, the first event after it that has one beside the same order number goes first.
     """
-    placed = placed_event(start, events)
+    placed = numbered_event(start, events)
     if placed is None or placed is events[-1]:  # as it is mostly
         return reversed(events)
     at = next(at for at, event in enumerate(events) if event is placed)
@@ -451,7 +458,7 @@ def number_of_order(start: Start, events: Sequence[Event], end: End) -> str | No
 
     Where none came, it is that of the cart that was asked afterwards.
     """
-    placed = placed_event(start, events)
+    placed = numbered_event(start, events)
     if placed is not None and (number := order_number(placed.outline)):
         return number
     # Of a flow only the call that orders has a number of its own: a cart may be an old one.

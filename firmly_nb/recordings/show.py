@@ -40,6 +40,7 @@ from firmly_nb.outcomes import (
     PLACED,
     UNKNOWN,
     YES,
+    as_judged,
     began,
     look_of_stage,
     outcome,
@@ -142,7 +143,7 @@ def verdict(rec: OneShown) -> str:
     code = short_name(error.error) if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
-    text = outcome(rec.outcome).sentence.format(
+    text = as_judged(rec.outcome, exists).sentence.format(
         at=duration(headline_ms(row)),
         after=after,
         began=began(rec.outcome, exists, code, status),
@@ -150,7 +151,9 @@ def verdict(rec: OneShown) -> str:
         ended=_ended(rec, after),
         limit=f"{rec.timeout_s:g} s",
         named="" if not code or code.startswith("HTTP ") else f" ({code})",
-        order=f"order {short_name(number)}" if number else "success without an order number",
+        order=f"order {short_name(number)}"
+        if number
+        else "success without a readable order number",
         status=status,
         total=_total(row),
     )
@@ -202,7 +205,8 @@ def _ended(rec: OneShown, after: str) -> str:
     if rec.cut_off:
         return f"the recording was cut off{after}"
     if not rec.sse:
-        return "the answer has no order number"
+        said = rec.summary()["error_description"]
+        return printable(said or "the response has no readable order number")
     return f"the stream ended{after}"
 
 
@@ -305,7 +309,8 @@ def said_of_times(rec: OneShown) -> list[str]:
 
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
-    head = hanging(f"{outcome(rec.outcome).mark} {verdict(rec)}", TEXT_WIDTH, 2)
+    mark = as_judged(rec.outcome, rec.order_exists).mark
+    head = hanging(f"{mark} {verdict(rec)}", TEXT_WIDTH, 2)
     bars = [waterfall_text(rec)] if rec.recorded.events else []
     told = [*said_of_times(rec), *rec.warnings]
     warnings = [hanging(f"  ! {printable(warning)}", TEXT_WIDTH, 4) for warning in told]
@@ -314,7 +319,7 @@ def recording_text(rec: OneShown) -> str:
 
 def recording_html(rec: OneShown) -> str:
     """Return the headline, the waterfall and the warnings as HTML."""
-    row = outcome(rec.outcome)
+    row = as_judged(rec.outcome, rec.order_exists)
     said = verdict(rec)
     lead = next(filter(said.startswith, LONG_LEADS), said.partition(" ")[0])
     rest = as_html(said.removeprefix(lead).lstrip(), 2_000)
@@ -345,7 +350,7 @@ def recordings_html(recs: ManyShown) -> str:
         return f"{notes(recs.warnings)}{summary_html(recs.latency())}"
     rows = [
         (
-            f"{outcome(rec.outcome).mark} {outcome_word(rec)}",
+            f"{as_judged(rec.outcome, rec.order_exists).mark} {outcome_word(rec)}",
             rec.domain,
             rec.order_number or "",
             duration(headline_ms(rec.summary())),
@@ -374,6 +379,11 @@ def _counted(recs: ManyShown) -> str:
     seen = recs.orders["evidence"] != NOT_SEEN.evidence
     unsure = int((seen & (recs.orders["order_exists"] == UNKNOWN)).sum())
     parts += f"; {count(unsure)} may exist" if unsure else ""
+    told = recs.orders["outcome"] == PLACED
+    gone = int((told & (recs.orders["order_exists"] == NO)).sum())
+    parts += (
+        f"; {count(gone)} told as placed {'does' if gone == 1 else 'do'} not exist" if gone else ""
+    )
     return count(len(recs), "recording") + (f": {parts}" if parts else "")
 
 

@@ -661,7 +661,7 @@ def _title(name: str, rec: Recording) -> str:
 
 def _note(rec: Recording) -> str:
     """Say that the cart is not that of a placed order; empty if it is."""
-    if rec.cut_off or rec.outcome == PLACED:
+    if rec.cut_off or (rec.outcome == PLACED and rec.order_exists != NO):
         return ""
     none = "" if rec.cart else " No cart was seen."
     code = f" ({printable(rec.error.error)})" if rec.error else ""

@@ -20,7 +20,16 @@ from firmly_nb.api.money import money_text
 from firmly_nb.background import Patience
 from firmly_nb.display.arguments import public
 from firmly_nb.display.text import count, duration, printable, short_name
-from firmly_nb.outcomes import CANCELLED, NOT_SENT, PLACED, UNKNOWN, YES, outcome, plural
+from firmly_nb.outcomes import (
+    CANCELLED,
+    NOT_SENT,
+    PLACED,
+    UNKNOWN,
+    YES,
+    as_judged,
+    outcome,
+    plural,
+)
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
@@ -299,7 +308,7 @@ def ends_of(recordings: Iterable[Recording]) -> list[list[str]]:
     >>> ends_of([])
     []
     """
-    looks = [(outcome_word(recording), outcome(recording.outcome)) for recording in recordings]
+    looks = [(outcome_word(one), as_judged(one.outcome, one.order_exists)) for one in recordings]
     return [
         [look.tone, look.mark, f"{n} {plural(word, n)}"]
         for (word, look), n in Counter(looks).most_common()

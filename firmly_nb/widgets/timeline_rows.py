@@ -16,7 +16,14 @@ from firmly_nb.api.event_names import ERROR, GUIDE, REFERENCE
 from firmly_nb.carts.changes import amount_or_value, differences, path_in_words
 from firmly_nb.display.text import printable
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, own_reasons
-from firmly_nb.outcomes import ACROSS, PLACED, STAGE_LOOKS, look_of_stage, outcome
+from firmly_nb.outcomes import (
+    ACROSS,
+    PLACED,
+    STAGE_LOOKS,
+    as_judged,
+    look_of_stage,
+    outcome,
+)
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.show import outcome_word, untimed_words, verdict
 from firmly_nb.recordings.sources import recorded_stages
@@ -230,7 +237,8 @@ def _known(value: float) -> float | None:
 
 
 def _end(recording: Recording) -> Json:
-    row, look = recording.summary(), outcome(recording.outcome)
+    row = recording.summary()
+    look = as_judged(recording.outcome, recording.order_exists)
     return {
         "outcome": recording.outcome,
         "order_exists": recording.order_exists,

@@ -232,8 +232,12 @@ def test_drift_of_a_stage_looks_at_known_times_only():
 def test_placed_without_a_number_is_not_confirmed_until_somebody_knows():
     unsure = many(APART, APART, APART, order_exists=["unknown", "yes", "no"])
     (row,) = claims(*unsure).table.to_dict("records")
-    assert (row["code"], row["orders"]) == ("unconfirmed", 1)
+    assert (row["code"], row["orders"]) == ("unconfirmed", 2)
     assert row["text"].startswith("1 order of a.test was told as placed without a readable order")
+    gone = "1 order of a.test was told as placed and does not exist: the cart was asked."
+    assert row["text"].endswith(gone)
+    (row,) = claims(*many(APART, APART, order_exists=["no", "yes"])).table.to_dict("records")
+    assert (row["text"], row["orders"]) == (gone, 1)
     lost = many(APART, outcome="timeout", order_exists="unknown")
     assert codes(lost) == []
 

@@ -124,9 +124,11 @@ ROWS = {
         stream([("creating-cart", {}), ("order-failed", DECLINED)]), "error_event", "no", None,
         "ErrorPaymentDeclined", "'order-failed'"),
     "an unknown name with an error of no list": (
-        stream([("note", {"error": "of our own"})]), "incomplete", "unknown", None, None, ""),
+        stream([("note", {"error": "of our own"})]), "incomplete", "unknown", None, None,
+        "'note', with the error of our own, is no known event name"),
     "a listed error under an unknown name, then placed": (
-        stream([("warning", DECLINED), *WHOLE]), "placed", "yes", "T-1", None, ""),
+        stream([("warning", DECLINED), *WHOLE]), "placed", "yes", "T-1", None,
+        "'warning' came before the order was placed, with the error ErrorPaymentDeclined"),
     "an order number under an unknown name, then placed": (
         stream([("payment", NUMBER), *WHOLE]), "placed", "yes", "T-1", None, ""),
     "an order number under an unknown name, then an error event": (
@@ -263,7 +265,7 @@ MORE_ROWS = {
         "expected"),
     "a whole confirmation in an error, then silence": (
         answer(head("502 Bad", **JSON), json.dumps(NUMBER), end="open"), "timeout", "yes", "T-1",
-        "Timeout", ""),
+        "Timeout", "the response was HTTP 502, and did not end"),
     "half a confirmation": (
         answer(head(**JSON, Content_Length=9_999), json.dumps(NUMBER)[:-1]), "transport_error",
         "unknown", None, "RemoteProtocolError", "expected"),
@@ -346,7 +348,7 @@ MORE_ROWS = {
         stream([("shipping-updated", {"cart": NUMBER})]), "incomplete", "yes", "T-1", None, ""),
     "a failure of no list under an unknown name": (
         stream([("payment_failed", {"error": "OfOurOwn"})]), "incomplete", "unknown", None, None,
-        ""),
+        "'payment_failed', with the error OfOurOwn, is no known event name, and was not taken"),
     # Shapes.
     "a number that is true": (
         stream([("order-placed", {"platform_order_number": True})]), "placed", "unknown", None,
@@ -355,7 +357,7 @@ MORE_ROWS = {
         stream([("order-placed", {"platform_order_number": {"id": 1}})]), "placed", "unknown",
         None, None, ""),
     "a confirmation in a list": (
-        body([NUMBER]), "http_error", "unknown", None, "UnexpectedContentType", "expected"),
+        body([NUMBER]), "placed", "yes", "T-1", None, "expected"),
     "a confirmation that is null": (
         body("null"), "http_error", "unknown", None, "UnexpectedContentType", "expected"),
     "an error event, then a number under an unknown name": (
@@ -440,7 +442,7 @@ MORE_ROWS = {
         "Timeout", "expected"),
     "silence in an error": (
         answer(head("422 No", Content_Length=99), "{", end="open"), "timeout", "no", None,
-        "Timeout", ""),
+        "Timeout", "the response was HTTP 422, and did not end"),
     "a stream left open after the success": (
         answer(SSE, DONE, end="open"), "placed", "yes", "T-1", None, "left the stream open"),
     "a stream left open after a number under an unknown name": (
@@ -493,7 +495,7 @@ MORE_ROWS = {
         "http_error", "unknown", None, "UnexpectedContentType", "application/javascript"),
     "a confirmation behind a guard": (
         answer(head(**JSON), ")]}',\n" + json.dumps({"order": NUMBER})),
-        "http_error", "unknown", None, "UnexpectedContentType", "application/json"),
+        "placed", "yes", "T-1", None, "application/json"),
     "a stream in UTF-16": (
         answer(SSE, DONE.decode().encode("utf-16")), "incomplete", "unknown", None, None,
         "bytes outside its events"),
@@ -536,7 +538,8 @@ MORE_ROWS = {
         stream([("error", {"code": 422, "message": "no"})]), "error_event", "unknown", None,
         "UnknownError", ""),
     "an event that says that it failed": (
-        stream([("result", {"success": False})]), "incomplete", "unknown", None, None, ""),
+        stream([("result", {"success": False})]), "incomplete", "unknown", None, None,
+        "'result', with success is false, is no known event name"),
     "lengths that contradict": (
         answer(head(**TYPE, Content_Length=5)[:-2] + "Content-Length: 90\r\n\r\n", DONE),
         "transport_error", "unknown", None, "RemoteProtocolError", ""),
@@ -559,7 +562,8 @@ MORE_ROWS = {
         stream([("order-placed", {"order": {**NUMBER, "platform_order_number": sign}})]), "placed",
         "unknown", None, None, "")
        for sign in (0, -1, "0", "000", "-", "--", "N/A", "n/a", "Pending", "unknown", "TBD",
-                    "-1.0", "\uff10", "false", "(null)", "[object Object]", "{{number}}", "\u200b",
+                    "-1.0", "+0", "HTTP 502", "${order.1}", "null-0",
+                    "\uff10", "false", "(null)", "[object Object]", "{{number}}", "\u200b",
                     "not yet assigned", TOKEN, 10**25, 7001.5)},
     # What speaks against the success that it comes with.
     **{f"placed with a cart that is {status!r}": (
@@ -681,6 +685,85 @@ MORE_ROWS = {
     "noise": (
         answer(SSE, bytes(range(128, 256))), "incomplete", "unknown", None, None,
         "(bytes that are not text)"),
+    # What a name or a field says against the number, or of a part of the way.
+    **{f"an order number in {name!r}": (
+        stream([(name, NUMBER)]), "incomplete", "yes", "T-1", None,
+        f"{name!r} has an order number, and was not taken for the order's success")
+       for name in ("orderNotPlaced", "no-order", "payment_unsuccessful", "order-pending",
+                    "payment_intent.requires_action", "ON_HOLD", "partially-placed", "storniert")},
+    **{f"an order number in {name!r}, which says nothing": (
+        stream([(name, NUMBER)]), "placed", "yes", "T-1", None, repr(name))
+       for name in ("notification", "order_no", "submission", "order.placed.v2")},
+    **{f"placed, and {said}": (
+        stream([("order-placed", {"order": NUMBER, **beside})]), "placed", "yes", "T-1", None,
+        f"the order has a status beside its number: {said}")
+       for said, beside in (("success is false", {"success": False}),
+                            ("ok is false", {"ok": "False"}),
+                            ("status is failed", {"status": "failed"}),
+                            ("code is 502", {"code": 502, "message": "x"}))},
+    "placed, and success is true": (
+        stream([("order-placed", {"order": {**NUMBER, "status": "pending"}, "success": True})]),
+        "placed", "yes", "T-1", None, ""),
+    "an unknown name with a number and a field that says no": (
+        stream([("message", {"type": "order-failed", "data": {"order": NUMBER}})]), "incomplete",
+        "yes", "T-1", None, "its name or its data says otherwise"),
+    "placed with an error inside the order": (
+        stream([("order-placed", {"order": {**NUMBER, "error": {"message": "no mail"}}})]),
+        "placed", "yes", "T-1", None, "has an error beside its number: no mail"),
+    "placed with an error that has no name": (
+        stream([("order-placed", {**NUMBER, "error": True})]), "placed", "yes", "T-1", None,
+        "has an error beside its number: without a name or words"),
+    "placed with a status of its cart that is no text": (
+        stream([("order-placed", {"order": {**NUMBER, "cart_status": ["active"]}})]), "placed",
+        "yes", "T-1", None, "not 'submitted'"),
+    # What events of unknown names say before the end, and instead of one.
+    "a name that says no, then placed": (
+        stream([("order-failed", {}), *WHOLE]), "placed", "yes", "T-1", None,
+        "'order-failed' came before the order was placed; the order counts as placed"),
+    "a name that says not yet, then placed": (
+        stream([("payment-pending", {}), *WHOLE]), "placed", "yes", "T-1", None, ""),
+    "a name that says not yet, and nothing more": (
+        stream([("creating-cart", {}), ("requires_action", {})]), "incomplete", "unknown", None,
+        None, "'requires_action' is no known event name, and was not taken for the order's end"),
+    "422 as a stream with a listed error under an unknown name": (
+        stream([("order-failed", DECLINED)], "422 No"), "http_error", "no", None,
+        "ErrorPaymentDeclined", "taken for an error event"),
+    # Several orders, several errors.
+    "placed without a number, then with two": (
+        stream([("order-placed", {}), WHOLE[-1], ("order-placed", {"platform_order_number": 2})]),
+        "placed", "yes", "T-1", None, "2 orders may exist: T-1 and 2. The first counts."),
+    "orders of several merchants": (
+        stream([("order-placed", {"orders": [NUMBER, {"platform_order_number": "T-2"}]})]),
+        "placed", "yes", "T-1", None, "2 orders may exist: T-1 and T-2"),
+    "orders by merchant": (
+        stream([("order-placed", {"of": {"a.test": NUMBER, "b.test": {**NUMBER,
+                                  "platform_order_number": "T-2"}}})]),
+        "placed", "yes", "T-1", None, "2 orders may exist: T-1 and T-2"),
+    "an old order in a list": (
+        stream([("order-placed", {"previous_orders": [NUMBER]})]), "placed", "unknown", None, None,
+        "previous_orders[]"),
+    "a listed error behind another one": (
+        body({"errors": [{"code": "Boom"}, {"code": "ErrorPaymentDeclined"}]}, "500 No"),
+        "http_error", "no", None, "ErrorPaymentDeclined", ""),
+    "an error of GraphQL": (
+        body({"errors": [{"message": "no", "extensions": {"code": "ErrorPaymentDeclined"}}]}),
+        "http_error", "no", None, "ErrorPaymentDeclined", "application/json"),
+    # Bodies in pieces.
+    "lines of JSON of which the last is cut": (
+        body(json.dumps({"order": NUMBER}) + '\n{"event": "err', kind="application/x-ndjson"),
+        "placed", "yes", "T-1", None, "x-ndjson"),
+    "a JSON text sequence": (
+        body("\x1e" + json.dumps({"order": NUMBER}) + "\n", kind="application/json-seq"),
+        "placed", "yes", "T-1", None, "json-seq"),
+    "a list of events with an error": (
+        body([{"event": "creating-cart"}, {"event": "error", "data": DECLINED}]), "http_error",
+        "no", None, "ErrorPaymentDeclined", "application/json"),
+    "a confirmation behind the events of a stream": (
+        answer(SSE, event("creating-cart"), json.dumps({"order": NUMBER})), "placed", "yes", "T-1",
+        None, "did not end"),
+    "a whole refusal, then silence": (
+        answer(head("500 No", **JSON), json.dumps(DECLINED), end="open"), "http_error", "no", None,
+        "ErrorPaymentDeclined", "the response did not end after its JSON"),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from firmly_nb.recordings.show import verdict
 from tests.recorder.order_server import event, run
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +38,21 @@ async def test_a_plain_answer_without_an_order_number_is_incomplete(body):
     rec = await run(answer(body), sse=False)
     assert rec.outcome == "incomplete"
     assert rec.order_number is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"cart_id": "c", "notice": ["CART_ITEMS_REMOVED"]}, "notice: CART_ITEMS_REMOVED"),
+        ({"cart": {"cart_id": "c", "notices": [{"code": "A", "message": "b"}]}}, "notice: A: b"),
+        ({"success": False, "message": "Card declined"}, "order number: Card declined"),
+        ({"error": "Boom", "message": "no luck"}, "order number: Boom: no luck"),
+    ],
+)
+async def test_a_plain_answer_without_an_order_is_quoted(body, said):
+    rec = await run(answer(body), sse=False)
+    assert (rec.outcome, rec.order_exists) == ("incomplete", "unknown")
+    assert said in verdict(rec)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"platform_order_number": "1"', b"\xff"])

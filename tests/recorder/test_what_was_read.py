@@ -167,6 +167,8 @@ AFTERWARDS = {
     "the order again, unread": (ORDER, [("order-placed", '{"order": {"cart')], 5199),
     "the total of an order without one": (
         {"platform_order_number": "T-1"}, [("receipt", {"order": ORDER})], 5199),
+    "the order with its number, after one without": (
+        {"note": "done"}, [("order-placed", {"order": ORDER})], 5199),
     "another order's total": (
         {"platform_order_number": "T-1"},
         [("receipt", {"order": {**ORDER, "platform_order_number": "T-2"}})], None),
@@ -622,7 +624,7 @@ async def test_an_id_that_holds_for_every_event_counts_each_time():
     [
         ({"data": {"order": ORDER}}, "T-1", "at data.order"),
         (TEXT, None, "is JSON inside a text"),
-        ([{"order": ORDER}], None, "a JSON list"),
+        ([{"data": {"order": ORDER}}], "T-1", "at data.order"),
         ({"order": TEXT}, None, "at order"),
     ],
 )
