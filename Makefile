@@ -32,7 +32,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test fuzz check format notebooks docs site pictures bench package smoke pins clean
+.PHONY: help lab demo test suite fuzz check format notebooks docs site pictures bench package smoke pins clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,7 +55,11 @@ lab: $(VENV)/.installed
 demo: $(VENV)/.installed
 	@$(BIN)/firmly-nb demo
 
-test: check
+# Side by side: the types take a minute of one core.
+test: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory -j 2 check suite
+
+suite: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.installed-dev

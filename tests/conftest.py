@@ -21,6 +21,7 @@ from firmly_nb import sim
 # jsonschema would make 38 grammars of it, a second in each process: no test asks for an IRI.
 sys.modules.setdefault("rfc3987_syntax", None)
 
+BROWSER = "tests/browser/"
 # What comes late on a slow machine comes; only what never comes is to fail.
 WAIT_S = 120.0
 
@@ -35,6 +36,18 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Give all tests of the browser to one process: each other one would start a JupyterLab."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class BesideOneServer(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return BROWSER if file.startswith(BROWSER) else file
+
+    return BesideOneServer(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -129,17 +129,17 @@ def test_load_saves_and_lists_what_was_saved(at_home, command, tmp_path):
     assert "Nothing was added to" in complained
 
 
-def test_load_says_where_it_looked_when_there_is_nothing(tmp_path):
-    done = firmly_nb("load", str(tmp_path / "none"), home=tmp_path)
-    assert done.returncode == 2
-    assert "No such path:" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_load_says_where_it_looked_when_there_is_nothing(command, tmp_path):
+    code, _, complained = command("load", tmp_path / "none")
+    assert code == 2
+    assert "No such path:" in complained
+    assert "Traceback" not in complained
 
 
-def test_sim_prints_its_own_help(tmp_path):
-    done = firmly_nb("sim", "--help", home=tmp_path)
-    assert done.returncode == 0
-    assert "--profile" in done.stdout
+def test_sim_prints_its_own_help(command):
+    code, printed, _ = command("sim", "--help")
+    assert code == 0
+    assert "--profile" in printed
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_terminal_without_the_marks_gets_the_words(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--port", "99999"], ["--profile", "none"]])
-def test_a_simulator_that_cannot_be_is_refused_like_an_order(arguments, tmp_path):
-    done = firmly_nb("sim", *arguments, home=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("firmly-nb sim: ")
+def test_a_simulator_that_cannot_be_is_refused_like_an_order(arguments, command):
+    code, _, complained = command("sim", *arguments)
+    assert code == 2
+    assert complained.startswith("firmly-nb sim: ")

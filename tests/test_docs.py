@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from scripts import check_pages, draw_readme
+from tests.warm import run, warm
 
 ROOT = Path(__file__).parents[1]
 PAGES = check_pages.markdown_pages()
@@ -43,10 +43,10 @@ RUN_S = 1200
 # Before a page's first line, in the line of its heading.
 RUN_COMMANDS = """\
 def _run_commands(commands):
-    import re, shlex, subprocess
+    import re, shlex
     for command in commands:
         said = re.search(r"# exit code ([0-9])", command)
-        code = subprocess.run(shlex.split(command, comments=True)).returncode
+        code = run_command(shlex.split(command, comments=True))
         assert code == int(said[1] if said else 0), (code, command)
 """
 # Pictures are for other tests; of the second warning Dask is the cause, with newest pandas.
@@ -69,29 +69,28 @@ def ran(request, tmp_path_factory):
     # Before there are threads: two that ask at once for the first folder of a run both make it.
     folders = {page: tmp_path_factory.mktemp(page.stem) for page in wanted}
 
-    def run(page):
+    def run_page(page, address):
         folder = folders[page]
         head = f"exec({RUN_COMMANDS!r}, globals())"
         (folder / "page.py").write_text(f"{head}{program(page)}\n", "utf-8")
-        return subprocess.run(
-            [sys.executable, "-W", "error", *PASSED_OVER, "page.py"],
-            cwd=folder,
-            env={**environment, "FIRMLY_NB_HOME": str(folder / "home")},
-            capture_output=True,
-            text=True,
-            timeout=RUN_S,
-            check=False,
-        )
+        home = {"FIRMLY_NB_HOME": str(folder / "home")}
+        with (folder / "out.txt").open("wb") as printed, (folder / "err.txt").open("wb") as said:
+            files = (0, printed.fileno(), said.fileno())
+            code = run(address, ["page.py"], files, folder, environment | home, RUN_S)
+        return code, (folder / "err.txt").read_text("utf-8")
 
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        yield {page: pool.submit(run, page) for page in wanted}
+    with (
+        warm("-W", "error", *PASSED_OVER) as address,
+        ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool,
+    ):
+        yield {page: pool.submit(run_page, page, address) for page in wanted}
 
 
 @pytest.mark.timeout(RUN_S + 60)
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_as_pasted(page, ran):
-    done = ran[page].result()
-    assert done.returncode == 0, done.stderr[-3000:]
+    code, said = ran[page].result()
+    assert code == 0, said[-3000:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -15,7 +15,6 @@ import os
 import platform
 import re
 import signal
-import ssl
 import sys
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -76,14 +75,13 @@ class Lanes:
     def __init__(
         self,
         card_url: str,
-        trust: Trust = Trust(),  # noqa: B008 - frozen
-        ssl_context: ssl.SSLContext | None = None,
+        trust: Trust = Trust(secure=False),  # noqa: B008 - frozen
         *,
         to_simulator: bool = False,
     ) -> None:
         self.card_url = card_url
         # Loading the certificates takes longer than the connection: once is enough.
-        self.ssl_context = ssl_context or trust.context()
+        self.ssl_context = trust.context()
         self.way = Way(trust, proxy_of, to_simulator)
         self.idle: list[Lane] = []
         self.stay_open = True  # as far as was seen
@@ -237,7 +235,7 @@ async def rehearse() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    lanes = Lanes(f"http://{host}:{port}", ssl_context=ssl.create_default_context())
+    lanes = Lanes(f"http://{host}:{port}")
     start = Start("rehearsal", 0, "rehearsal", host, [], sse=True, connection="warm", timeout_s=5.0)
     job = Job(start=start, body={}, token=Secret("rehearsal"), planned_ns=monotonic_ns())
     try:
