@@ -14,7 +14,7 @@ from typing_extensions import override
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
-from firmly_nb.display.text import count
+from firmly_nb.display.text import capital, there_are
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable
@@ -783,8 +783,8 @@ class Recordings(OneOrMany, Sequence[Recording]):
         if isinstance(key, Integral):
             at = int(key)
             if not -len(self) <= at < len(self):
-                text = f"{_there_are(len(self))}, counted from 0; got {at}."
-                raise coded_error(IndexError, "FNB319", text)
+                there = capital(there_are(len(self), "recording"))
+                raise coded_error(IndexError, "FNB319", f"{there}, counted from 0; got {at}.")
             return _recording(self._selection.one(range(len(self))[at]))
         if isinstance(key, slice):
             return Recordings(self._selection.take(range(len(self))[key]))
@@ -1539,10 +1539,6 @@ def as_recordings(name: str, value: Any) -> Recordings:
         sets = (as_recordings(name, one) for one in value if not isinstance(one, Recording))
         return sum(sets, single)
     raise wrong_type(name, "recordings or a path", value, 'fnb.load("runs/monday")')
-
-
-def _there_are(number: int) -> str:
-    return f"There {'is' if number == 1 else 'are'} {count(number, 'recording')}"
 
 
 def _recording(one: Recording | Recorded) -> Recording:
