@@ -665,7 +665,7 @@ def write_plan(path: Path, plan: DataclassInstance, what: str) -> None:
 
 
 def instead_of(path: Path) -> str:
-    """Return what to do if there is no plan; empty if there is one."""
+    """Return what to do if a plan is missing; empty if it is there."""
     if path.is_file():  # what else is there cannot be read, or has no end
         return ""
     known = sorted(one.stem for one in path.parent.glob("*.json"))[-5:]
