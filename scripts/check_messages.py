@@ -33,7 +33,10 @@ NEXT_STEP = re.compile(
     r"Events(?: with one)?: |\bneeds --|firmly-nb \w+|help\("
 )
 # The words are made by what is called there: those were judged where they are made.
-MAKERS = "unknown|without_code|hint|there|so|do|said|text|error|MADE_BY|RESTORE|NO_[A-Z]+"
+MAKERS = (
+    r"unknown|without_code|hint|there|capital\(there_are|so|do|said|text|error|MADE_BY|RESTORE|"
+    "NO_[A-Z]+"
+)
 MADE_ELSEWHERE = re.compile(rf"\{{(?:{MAKERS}|_\w+)\b")
 # It ends with what is allowed.
 ALLOWED = {"lab._no_simulator"}

@@ -29,7 +29,6 @@ import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
@@ -38,6 +37,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from jwcrypto import jwk
+
+from tests.servers import Handler, Server, serving
 
 DEMO_MERCHANT = "staging.luma.gift"
 STAGING_HOSTS = ("api.firmly.work", "cc.firmly.work")
@@ -154,20 +155,17 @@ def _general(name):
     return x509.DNSName(name)
 
 
-class Gateway(ThreadingHTTPServer):
+class Gateway(Server):
     """Stands in for firmly; each attribute is what a test may change, at any time.
 
     ``asked`` holds method and path of each request, in order.
     """
 
-    daemon_threads = True
     # A client that leaves early, or does not trust what it is shown, is no mistake of ours.
     block_on_close = False
 
     def __init__(self, tls=None):
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.tls = tls
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
+        super().__init__(_Answering, tls)
         self.asked = []
         self.events = EVENTS
         self.pause_s = 0.0  # between events
@@ -190,27 +188,12 @@ class Gateway(ThreadingHTTPServer):
     def now(self):
         return time.time() + self.clock_s
 
-    def finish_request(self, request, client_address):
-        if self.tls is None:
-            return super().finish_request(request, client_address)
-        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
-            self.RequestHandlerClass(secured, client_address, self)
-        return None
-
     def handle_error(self, request, client_address):
         """Say nothing of a client that has gone."""
 
-    def shutdown_request(self, request):
-        with suppress(OSError):
-            super().shutdown_request(request)
 
-
-class _Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Answering(Handler):
     wbufsize = -1
-
-    def log_message(self, *_):
-        """Say nothing."""
 
     def version_string(self):
         return self.server.headers.get("Server", "")
@@ -336,19 +319,6 @@ def _what_of(path):
         if path.endswith(end):
             return what
     return "catalogue" if "/domains-products/" in path else "root"
-
-
-@contextmanager
-def serving(server):
-    """Serve in a thread until the block ends."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class Proxy:

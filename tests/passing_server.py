@@ -9,25 +9,22 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from tests.servers import Handler, Server
 
 HOP = {"transfer-encoding", "connection", "content-length", "date", "keep-alive"}
 
 
-class Gateway(ThreadingHTTPServer):
+class Gateway(Server):
     """Passes requests on to a service, and its responses back."""
 
-    daemon_threads = True
-
     def __init__(self, upstream, tls=None):
-        super().__init__(("127.0.0.1", 0), Passing)
-        self.upstream, self.tls = urlsplit(upstream).netloc, tls
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
+        super().__init__(Passing, tls)
+        self.upstream = urlsplit(upstream).netloc
         self.change_nothing()
 
     def change_nothing(self):
@@ -40,25 +37,8 @@ class Gateway(ThreadingHTTPServer):
         self.stream_headers = {}
         self.told = []
 
-    def finish_request(self, request, client_address):
-        if self.tls is None:
-            return super().finish_request(request, client_address)
-        # A client that does not trust what it is shown leaves.
-        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) as secured:
-            self.RequestHandlerClass(secured, client_address, self)
-        return None
 
-    def shutdown_request(self, request):
-        with suppress(OSError):
-            super().shutdown_request(request)
-
-
-class Passing(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        """Say nothing."""
-
+class Passing(Handler):
     def do_GET(self):
         self.pass_on()
 
@@ -90,13 +70,6 @@ class Passing(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp=None):  # noqa: ARG002 - http.server's own
         return formatdate(time.time() + self.server.clock_off_s, usegmt=True)
-
-    def give(self, status, headers, body):
-        self.send_response(status)
-        for name, value in {**headers, "content-length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
 
     def pass_stream(self, answer, headers):
         """Pass events on one by one, or all at the end."""
@@ -134,14 +107,3 @@ class Passing(BaseHTTPRequestHandler):
         parts = dict(line.split(": ", 1) for line in text.decode().split("\n"))
         for name, data in self.server.events(parts["event"], json.loads(parts["data"])):
             yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-@contextmanager
-def passing(upstream, tls=None):
-    """Run a gateway in front of a service."""
-    with Gateway(upstream, tls) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()

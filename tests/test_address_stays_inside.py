@@ -17,7 +17,8 @@ from firmly_nb.exchange.tables import FORMATS
 from firmly_nb.exchange.tape import write_tape
 from tests.api.test_personal import ECHOES, NAMES, PLANTED
 from tests.exchange.test_otlp import collector
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import serving
 
 EXPORTED = Path("export-parquet")
 SHOP = "harbor.example.test"

@@ -22,9 +22,9 @@ from tests.gateway import (
     Gateway,
     Proxy,
     at_staging,
-    serving,
     staging_gateway,
 )
+from tests.servers import serving
 
 
 @pytest.fixture(autouse=True)

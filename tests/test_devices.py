@@ -16,6 +16,7 @@ from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.worker import Lanes, record_over
 from tests import merchant_server
 from tests.recorder.order_server import job
+from tests.servers import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -149,7 +150,7 @@ async def test_devices_that_were_opened_are_kept_where_another_could_not_be():
 class CookieJarServer(merchant_server.Answering):
     """Gives each session a cookie of its own, and notes which cookies come back with what."""
 
-    def do_POST(self):  # noqa: N802 - the name that http.server calls
+    def do_POST(self):
         told = self.server.told
         told.append((self.path.rpartition("/")[2], self.headers["x-firmly-authorization"],
                      self.headers["cookie"]))  # fmt: skip
@@ -161,7 +162,7 @@ class CookieJarServer(merchant_server.Answering):
         expires = time.time() + 3600
         self.send({"access_token": f"t{number}", "device_id": f"d{number}", "expires": expires})
 
-    def do_GET(self):  # noqa: N802 - the name that http.server calls
+    def do_GET(self):
         token, cookie = self.headers["x-firmly-authorization"], self.headers["cookie"]
         self.server.told.append((self.path.rpartition("/")[2], token, cookie))
         self.server.headers = {"set-cookie": "key=k; Path=/"} if "payment" in self.path else {}
@@ -172,7 +173,7 @@ class CookieJarServer(merchant_server.Answering):
 def cookies():
     server = merchant_server.Merchant()
     server.RequestHandlerClass, server.told, server.sessions = CookieJarServer, [], 0
-    with merchant_server.serving(server):
+    with serving(server):
         yield server
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import firmly_nb as fnb
 from tests import merchant_server
+from tests.servers import serving
 
 MERCHANT = "staging.luma.gift"
 ITEM = fnb.Item(variant_id="WS12-XS-Orange")
@@ -143,11 +144,11 @@ DECLINED = {"code": 422, "error": "ErrorPaymentDeclined"}
     ],
 )
 def test_a_stream_in_response_to_complete_order_is_read(connect, events, outcome, exists, number):
-    with merchant_server.serving(merchant_server.Merchant()) as merchant:
+    with serving(merchant_server.Merchant()) as merchant:
         lab = connect(api_url=merchant.url, app_id="an-app", allow_domains=[MERCHANT])
         merchant.answer = {"cart_id": "c1", "cart_status": "active", "line_items": []}
         text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
-        merchant.raw = 200, text.encode(), {"content-type": "text/event-stream"}
+        merchant.raw = 200, {"content-type": "text/event-stream"}, text.encode()
         lab.add_line_item(MERCHANT, ITEM)
         rec = lab.complete_order(MERCHANT, billing_info=ADA)
     assert (rec.outcome, rec.order_exists, rec.order_number) == (outcome, exists, number)

@@ -11,7 +11,8 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.lab import EventLines
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import serving
 
 SHOP = "shop.test"
 STEERING = "\x1b[2J\x1b]0;owned\x07[bold]<b>\u202e\x00\x9b31m"

@@ -14,8 +14,9 @@ import firmly_nb as fnb
 from firmly_nb.background import follow, submit
 from firmly_nb.sweep.budget import Quotes
 from firmly_nb.sweep.run import amount_of, row_of
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
 from tests.odd_amounts import AMOUNTS
+from tests.servers import serving
 
 SHOP = "shop.test"
 ORDER = fnb.Order.example(domain=SHOP)

@@ -26,9 +26,9 @@ from tests.gateway import (
     Gateway,
     at_staging,
     cart,
-    serving,
     staging_gateway,
 )
+from tests.servers import serving
 from tests.shown import whole
 
 WAY = ["name", "proxy", "connection", "TLS"]

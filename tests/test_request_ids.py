@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 import firmly_nb as fnb
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import serving
 
 SHOP = "harbor.example.test"
 ID = "x-firmly-request-id"

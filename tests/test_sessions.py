@@ -15,6 +15,7 @@ from firmly_nb.outcomes import NO
 from firmly_nb.recorder.records import End
 from firmly_nb.sweep.pace import Setbacks
 from tests import merchant_server
+from tests.servers import serving
 
 ORDER = fnb.Order.example()
 HOUR_S = 3600.0
@@ -40,7 +41,7 @@ def at_own(connect, own):
 class Desk(merchant_server.Answering):
     """Gives out tokens t1, t2, ... by a clock of its own, and refuses those that were revoked."""
 
-    def do_POST(self):  # noqa: N802 - the name that http.server calls
+    def do_POST(self):
         server, token = self.server, self.headers["x-firmly-authorization"]
         body = self.rfile.read(int(self.headers["content-length"] or 0))
         server.told.append((self.path.rpartition("/")[2], token))
@@ -69,7 +70,7 @@ def desk():
     server.RequestHandlerClass, server.told, server.sessions = Desk, [], 0
     server.revoked, server.renews, server.name = set(), True, "TokenExpired"
     server.clock_off_s, server.tells_lifetime = 0.0, True
-    with merchant_server.serving(server):
+    with serving(server):
         yield server
 
 

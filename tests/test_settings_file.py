@@ -11,7 +11,8 @@ import firmly_nb as fnb
 from firmly_nb.lab import PlaceOptions, SweepOptions
 from firmly_nb.settings_file import BUDGET, SWEEP, FileSettings, settings_of
 from firmly_nb.sweep.budget import Budget
-from tests.gateway import APP_ID, GUIDE_EVENTS, Authority, Gateway, serving
+from tests.gateway import APP_ID, GUIDE_EVENTS, Authority, Gateway
+from tests.servers import serving
 
 WHOLE = """\
 [staging]

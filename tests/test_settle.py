@@ -12,7 +12,8 @@ import firmly_nb as fnb
 from firmly_nb.api.errors import FirmlyError
 from firmly_nb.recorder.journal import find_journal
 from firmly_nb.recorder.records import End, decode
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import serving
 from tests.shown import whole
 
 ORDER = fnb.Order.example()
@@ -186,7 +187,7 @@ def test_of_any_response_of_the_cart_is_said_what_it_is(unsure, at_merchant, mer
         "content-encoding": raw.get("encoding", "identity"),
         **{name: raw[name] for name in ("location",) if name in raw},
     }
-    merchant.raw = 302 if "location" in raw else 200, body, headers
+    merchant.raw = 302 if "location" in raw else 200, headers, body
     if said == "yes":
         assert at_merchant.settle(rec).order_number == "T-1"
         return
@@ -197,7 +198,7 @@ def test_of_any_response_of_the_cart_is_said_what_it_is(unsure, at_merchant, mer
 
 
 def test_to_ask_the_cart_again_is_not_to_order_again(unsure, merchant):
-    merchant.raw = 503, b"", {"retry-after": "1"}
+    merchant.raw = 503, {"retry-after": "1"}, b""
     (said,) = unsure(settle=True).warnings
     assert said.endswith("asked for: HTTP 503: empty body. lab.settle(rec) asks again")
 

@@ -31,6 +31,7 @@ from firmly_nb.carts.tables import (
     unread,
 )
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, tells_names, unknown
+from firmly_nb.display.text import capital
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -466,8 +467,7 @@ def check(*, name: str, severity: Severity = "error") -> Callable[[Look], Look]:
 
     def register(look: Look) -> Look:
         first = (look.__doc__ or name).strip().partition("\n")[0].removeprefix("Check that ")
-        meaning = first[:1].upper() + first[1:]
-        CHECKS[name] = Check(name, severity, meaning, look)
+        CHECKS[name] = Check(name, severity, capital(first), look)
         return look
 
     return register

@@ -30,7 +30,7 @@ from firmly_nb.carts.sums import (
     SUM_OF_METHODS,
     TAX,
 )
-from firmly_nb.display.text import count
+from firmly_nb.display.text import capital, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -180,7 +180,7 @@ def _row(merchant: str, question: str, votes: Votes) -> dict[str, Any]:
 
 
 def _sentence(question: str, answer: str, votes: Votes) -> str:
-    name = question[:1].upper() + question[1:]
+    name = capital(question)
     if answer == CANNOT:
         return f"{name}: no cart decides it."
     by_size = sorted(votes.by_answer.items(), key=lambda pair: -len(pair[1]))

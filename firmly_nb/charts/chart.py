@@ -42,6 +42,7 @@ from firmly_nb.display.text import (
     plotly_lines,
     printable,
     short_name,
+    there_are,
 )
 from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.dependence import (
@@ -130,17 +131,6 @@ def none_placed(orders: pd.DataFrame) -> str:
     n = len(orders)
     who = "The one order was not" if n == 1 else f"None of {count(n, 'order')} was"
     return f"{who} placed: {listed(_others(orders))}."
-
-
-def there_are(number: int) -> str:
-    """Return in words how many there are.
-
-    Examples
-    --------
-    >>> there_are(1), there_are(12)
-    ('there is 1', 'there are 12')
-    """
-    return f"there {'is' if number == 1 else 'are'} {count(number)}"
 
 
 def not_known(found: Quantile, name: str = "") -> str:

@@ -27,7 +27,6 @@ from firmly_nb.charts.chart import (
     order_points,
     order_quantiles,
     placed,
-    there_are,
     untimed,
 )
 from firmly_nb.charts.look import (
@@ -40,7 +39,16 @@ from firmly_nb.charts.look import (
     log_axis,
     time_axis,
 )
-from firmly_nb.display.text import amount, as_plotly, count, duration, estimate, percent, short_name
+from firmly_nb.display.text import (
+    amount,
+    as_plotly,
+    count,
+    duration,
+    estimate,
+    percent,
+    short_name,
+    there_are,
+)
 from firmly_nb.latency.quantiles import quantile
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.shares import wilson

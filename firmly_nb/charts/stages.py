@@ -23,10 +23,18 @@ from firmly_nb.charts.chart import (
     none_placed,
     nothing,
     row_axis,
-    there_are,
 )
 from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, stage_look, time_axis
-from firmly_nb.display.text import as_plotly, count, duration, estimate, number, percent, short_name
+from firmly_nb.display.text import (
+    as_plotly,
+    count,
+    duration,
+    estimate,
+    number,
+    percent,
+    short_name,
+    there_are,
+)
 from firmly_nb.latency.columns import is_value
 from firmly_nb.latency.quantiles import Quantile, quantiles
 from firmly_nb.latency.summary import NO_STAGES, latency_table

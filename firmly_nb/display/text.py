@@ -228,6 +228,17 @@ def count(how_many: int, noun: str = "", nouns: str = "") -> str:
     return f"{written} {noun if how_many == 1 else nouns or noun + 's'}" if noun else written
 
 
+def there_are(number: int, noun: str = "") -> str:
+    """Say how many there are.
+
+    Examples
+    --------
+    >>> there_are(1), there_are(12, "order")
+    ('there is 1', 'there are 12 orders')
+    """
+    return f"there {'is' if number == 1 else 'are'} {count(number, noun)}"
+
+
 def and_more(left: int, noun: str) -> str:
     """Write how many were left out of what is shown; nothing if none was.
 
@@ -300,6 +311,17 @@ def full_stop(text: str) -> str:
     ('No longer available.', 'Look here!', '')
     """
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def capital(text: str) -> str:
+    """Begin a text with a capital letter.
+
+    Examples
+    --------
+    >>> capital("no HTTP/2"), capital("")
+    ('No HTTP/2', '')
+    """
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def printable(text: object, longest: int = LONGEST) -> str:

@@ -124,8 +124,8 @@ def planned_looks(blocks: int) -> tuple[int, ...]:
     return (*range(EVERY, blocks, EVERY), blocks)
 
 
-def boundaries(total: float, looks: tuple[int, ...], blocks: int) -> tuple[float, ...]:
-    """Return how many standard errors a difference needs at each look.
+def boundary(total: float, looks: tuple[int, ...], blocks: int) -> float:
+    """Return how many standard errors a difference needs at the last of some looks.
 
     Parameters
     ----------
@@ -138,10 +138,10 @@ def boundaries(total: float, looks: tuple[int, ...], blocks: int) -> tuple[float
 
     Examples
     --------
-    >>> [round(c, 2) for c in boundaries(0.05 / 3, planned_looks(60), 60)][:3]
+    >>> [round(boundary(0.05 / 3, planned_looks(60)[:n], 60), 2) for n in (1, 2, 3)]
     [3.85, 3.56, 3.39]
     """
-    return tuple(_boundary(total, looks[: n + 1], blocks) for n in range(len(looks)))
+    return _state(total, looks, blocks)[0]
 
 
 def level_at(total: float, looks: tuple[int, ...], blocks: int) -> float:
@@ -154,11 +154,7 @@ def level_at(total: float, looks: tuple[int, ...], blocks: int) -> float:
     """
     from scipy.special import ndtr
 
-    return float(2 * ndtr(_boundary(total, looks, blocks)) - 1)
-
-
-def _boundary(total: float, looks: tuple[int, ...], blocks: int) -> float:
-    return _state(total, looks, blocks)[0]
+    return float(2 * ndtr(boundary(total, looks, blocks)) - 1)
 
 
 @lru_cache(maxsize=4096)

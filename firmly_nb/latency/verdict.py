@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmly_nb.display.text import (
+    capital,
     count,
     duration,
     interval,
@@ -332,7 +333,7 @@ def _headline(verdict: str, found: Found) -> str:
 def _joined(parts: Sequence[str]) -> str:
     """Put sentences together; the first goes on after a colon."""
     first, *others = [part for part in parts if part]
-    return " ".join([f"{first}.", *(f"{part[:1].upper()}{part[1:]}." for part in others)])
+    return " ".join([f"{first}.", *(f"{capital(part)}." for part in others)])
 
 
 def _margins(margins: Margins) -> str:

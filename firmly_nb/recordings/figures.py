@@ -23,16 +23,18 @@ from firmly_nb.latency.columns import Reads, categorical, is_value
 from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import EVENTS, unfinished
+from firmly_nb.recordings.relations import (
+    arrow_relation,
+    as_declared,
+    files_relation,
+    parquet,
+)
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_NOTES,
     STAGE_ENDS,
-    as_declared,
     compact,
     event_counts,
-    files_relation,
-    parquet,
-    plain_texts,
 )
 from firmly_nb.store.columns import PartFile, Same, failed, in_turn
 from firmly_nb.store.files import StoreError
@@ -367,8 +369,8 @@ def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
     """Return the stages of a set as a DuckDB relation: its files, and what is in none."""
     files = stage_files(stored_set)
     nothing = arrow_schema(STORED_STAGES).empty_table()
-    made = plain_texts(pa.concat_tables([nothing, *files.tables]).unify_dictionaries())
-    found = as_declared(connection.from_arrow(made), "stages")
+    made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
+    found = arrow_relation(made, "stages", connection)
     if not files.paths:
         return found
     return as_declared(parquet(files.paths, connection), "stages").union(found)

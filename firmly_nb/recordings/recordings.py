@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
+from typing_extensions import override
+
 from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
-from firmly_nb.display.text import count
+from firmly_nb.display.text import capital, there_are
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable, tellable
@@ -70,7 +73,223 @@ LARGEST_KEPT_BYTES = 1_000_000
 
 
 @public
-class Recording:
+class OneOrMany(ABC):
+    """Questions that one recording answers as well as many: their carts, and files for others."""
+
+    @property
+    @abstractmethod
+    def orders(self) -> pd.DataFrame:
+        """One row an order; see ``ORDERS``."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> pd.DataFrame:
+        """All stages, order by order; see ``STAGES``."""
+
+    @property
+    @abstractmethod
+    def cart_events(self) -> pd.DataFrame:
+        """Events that carry carts; without SSE, the responses in the form of events."""
+
+    @abstractmethod
+    def asked(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what was asked for, by recording id."""
+
+    @abstractmethod
+    def _recorded(self) -> Iterable[Recorded]: ...
+
+    # What was in their carts.
+
+    @property
+    def snapshots(self) -> pd.DataFrame:
+        """One row a cart or order that was seen; see ``SNAPSHOTS`` in docs/tables.md."""
+        return self._cart_tables.snapshots
+
+    @property
+    def line_items(self) -> pd.DataFrame:
+        """One row a line of each snapshot; see ``LINE_ITEMS``."""
+        return self._cart_tables.line_items
+
+    @property
+    def shipments(self) -> pd.DataFrame:
+        """One row a shipment of each snapshot; see ``SHIPMENTS``."""
+        return self._cart_tables.shipments
+
+    @property
+    def notices(self) -> pd.DataFrame:
+        """One row a notice of each snapshot; see ``NOTICES``."""
+        return self._cart_tables.notices
+
+    @property
+    def discounts(self) -> pd.DataFrame:
+        """One row a discount of each snapshot; see ``DISCOUNTS``."""
+        return self._cart_tables.discounts
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """One row a change from snapshot to snapshot; see ``CHANGES``."""
+        from firmly_nb.carts.changes import changes
+
+        return changes(self.cart_events)
+
+    @cached_property
+    def checks(self) -> CheckReport:
+        """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
+        from firmly_nb.carts.report import run_checks
+
+        return run_checks(self._events_of_merchants, self.asked())
+
+    def conventions(self) -> pd.DataFrame:
+        """Return how each merchant counts, with the carts for and against each answer.
+
+        One row for each merchant and question; ``cannot be told`` where no cart decides. See
+        ``CONVENTIONS`` and docs/carts.md.
+
+        Examples
+        --------
+        >>> Recordings([]).conventions().columns.tolist()[:3]
+        ['domain', 'question', 'answer']
+        """
+        from firmly_nb.carts.conventions import conventions
+
+        return conventions(self._events_of_merchants)
+
+    def show_changes(self) -> Shown:
+        """Show the changes as a person would want to read them.
+
+        Examples
+        --------
+        ::
+
+            recs.show_changes()
+        """
+        from firmly_nb.carts.show import changes_html, changes_text
+
+        return Shown(changes_text(self.changes), changes_html(self.changes))
+
+    @cached_property
+    def _cart_tables(self) -> CartTables:
+        from firmly_nb.carts.tables import cart_tables
+
+        return cart_tables(self.cart_events)
+
+    @property
+    def _events_of_merchants(self) -> pd.DataFrame:
+        orders = self.orders.drop_duplicates("recording_id").set_index("recording_id")
+        events = self.cart_events
+        named = {
+            name: events["recording_id"].map(orders[name]) for name in ("domain", "environment")
+        }
+        return events.assign(**named)
+
+    # For other tools.
+
+    def har(self, path: str | os.PathLike[str]) -> Path:
+        """Write a HAR file, which browsers' developer tools and other programs read.
+
+        ``fnb.load(path)`` reads it. Secrets are not in it, addresses are masked.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).har(f"{folder}/none.har").name
+        'none.har'
+        """
+        from firmly_nb.exchange.har import write_har
+
+        return write_har(self._recorded(), path)
+
+    def perfetto(self, path: str | os.PathLike[str]) -> Path:
+        """Write a trace that https://ui.perfetto.dev opens: a track for each order.
+
+        A track has the order, its stages within it, and a mark for each event. Secrets are not in
+        it, addresses are masked. Perfetto's own format is not needed: the file is JSON.
+
+        Parameters
+        ----------
+        path
+            The file, in a folder that exists; an older one is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import firmly_nb as fnb
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     fnb.Recordings([]).perfetto(f"{folder}/none.json").name
+        'none.json'
+        """
+        from firmly_nb.exchange.perfetto import write_trace
+
+        return write_trace(self._recorded(), self.stages, path)
+
+    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
+        """Send a span for each order to a collector of OpenTelemetry, with its SSE events.
+
+        Secrets are not in them, addresses are masked. Sent again, they have the same ids. It needs
+        the extra ``otlp``.
+
+        Parameters
+        ----------
+        endpoint
+            URL of the collector, such as ``http://127.0.0.1:4318``; without a path ``/v1/traces``
+            is added.
+        headers
+            Headers that the collector asks for.
+
+        Returns
+        -------
+        Sent
+            How many spans were sent.
+
+        Raises
+        ------
+        ImportError
+            If OpenTelemetry is not installed.
+        ConnectionError
+            If the collector did not take them.
+        ValueError
+            If the endpoint is not a URL.
+
+        Examples
+        --------
+        ::
+
+            # recs.otlp("http://127.0.0.1:4318")  # needs a collector
+        """
+        from firmly_nb.exchange.otlp import send_spans
+
+        return send_spans(self._recorded(), endpoint, headers)
+
+
+@public
+class Recording(OneOrMany):
     """One order: its items, each event with its arrival time, and its outcome.
 
     Made by ``lab.place`` and ``fnb.load``, not by hand. The tables are plain DataFrames, built when
@@ -279,78 +498,6 @@ class Recording:
         answer = EVENTS.frame(confirmation_rows(self._start, self._end))
         return EVENTS.concat([self.events, answer])
 
-    @property
-    def snapshots(self) -> pd.DataFrame:
-        """One row a cart or order that was seen; see ``SNAPSHOTS`` in docs/tables.md."""
-        return self._cart_tables.snapshots
-
-    @property
-    def line_items(self) -> pd.DataFrame:
-        """One row a line of each snapshot; see ``LINE_ITEMS``."""
-        return self._cart_tables.line_items
-
-    @property
-    def shipments(self) -> pd.DataFrame:
-        """One row a shipment of each snapshot; see ``SHIPMENTS``."""
-        return self._cart_tables.shipments
-
-    @property
-    def notices(self) -> pd.DataFrame:
-        """One row a notice of each snapshot; see ``NOTICES``."""
-        return self._cart_tables.notices
-
-    @property
-    def discounts(self) -> pd.DataFrame:
-        """One row a discount of each snapshot; see ``DISCOUNTS``."""
-        return self._cart_tables.discounts
-
-    @cached_property
-    def changes(self) -> pd.DataFrame:
-        """One row a change from snapshot to snapshot; see ``CHANGES``."""
-        from firmly_nb.carts.changes import changes
-
-        return changes(self.cart_events)
-
-    @cached_property
-    def checks(self) -> CheckReport:
-        """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
-        from firmly_nb.carts.report import run_checks
-
-        return run_checks(self.cart_events.assign(domain=self.domain), self.asked())
-
-    def conventions(self) -> pd.DataFrame:
-        """Return how the merchant counts, as far as this order's carts decide it.
-
-        One row for each question, such as whether the tax is inside of the prices; see
-        ``CONVENTIONS`` and docs/carts.md.
-
-        Examples
-        --------
-        ::
-
-            rec.conventions()
-        """
-        from firmly_nb.carts.conventions import conventions
-
-        return conventions(self.cart_events.assign(domain=self.domain))
-
-    def show_changes(self) -> Shown:
-        """Show the changes as a person would want to read them.
-
-        Examples
-        --------
-        ::
-
-            rec.show_changes()
-        """
-        return _shown_changes(self.changes)
-
-    @cached_property
-    def _cart_tables(self) -> CartTables:
-        from firmly_nb.carts.tables import cart_tables
-
-        return cart_tables(self.cart_events)
-
     def show_cart(self, seq: int | None = None) -> Shown:
         """Show a cart as a buyer would see it: the last one, or that of event number ``seq``.
 
@@ -426,6 +573,10 @@ class Recording:
             raise coded_error(LookupError, "FNB301", text)
         return compare_carts(mine, its, other.recording_id)
 
+    @override
+    def _recorded(self) -> list[Recorded]:
+        return [self.recorded]
+
     def records(self) -> list[Record]:
         """Return what it is made of: the start, the events, and the end where it was reached.
 
@@ -473,76 +624,6 @@ class Recording:
 
         return ticket(self.recorded, self.summary(), self.orders, self.stages)
 
-    def har(self, path: str | os.PathLike[str]) -> Path:
-        """Write the order to a HAR file; see ``Recordings.har``.
-
-        Parameters
-        ----------
-        path
-            File to write.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        >>> import firmly_nb as fnb
-        >>> from tempfile import TemporaryDirectory
-        >>> with fnb.connect(profile="instant") as lab, TemporaryDirectory() as folder:
-        ...     rec = lab.place(fnb.Order.example(), progress=False)
-        ...     fnb.load(rec.har(f"{folder}/order.har"))[0].outcome
-        'placed'
-        """
-        return Recordings([self]).har(path)
-
-    def perfetto(self, path: str | os.PathLike[str]) -> Path:
-        """Write the order as a trace for Perfetto; see ``Recordings.perfetto``.
-
-        Parameters
-        ----------
-        path
-            File to write.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        ::
-
-            rec.perfetto("order.pftrace")
-        """
-        return Recordings([self]).perfetto(path)
-
-    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
-        """Send the order as a span to a collector of OpenTelemetry; see ``Recordings.otlp``.
-
-        Parameters
-        ----------
-        endpoint
-            URL of the collector.
-        headers
-            Headers for the collector, such as a key.
-
-        Raises
-        ------
-        ImportError
-            If the extra ``otlp`` is not installed.
-        ConnectionError
-            If no collector takes the spans.
-
-        Examples
-        --------
-        ::
-
-            # rec.otlp("http://127.0.0.1:4318")  # needs a collector
-        """
-        return Recordings([self]).otlp(endpoint, headers)
-
     def waterfall(self) -> Waterfall:
         """Show each stage as a bar on the time since the request.
 
@@ -589,7 +670,7 @@ def _check_known(column: str, wanted: Iterable[object], orders: pd.DataFrame) ->
 
 
 @public
-class Recordings(Sequence[Recording]):
+class Recordings(OneOrMany, Sequence[Recording]):
     """Many recordings, with the tables of one; it filters like a DataFrame.
 
     Parameters
@@ -698,8 +779,8 @@ class Recordings(Sequence[Recording]):
         if isinstance(key, Integral):
             at = int(key)
             if not -len(self) <= at < len(self):
-                text = f"{_there_are(len(self))}, counted from 0; got {at}."
-                raise coded_error(IndexError, "FNB319", text)
+                there = capital(there_are(len(self), "recording"))
+                raise coded_error(IndexError, "FNB319", f"{there}, counted from 0; got {at}.")
             return _recording(self._selection.one(range(len(self))[at]))
         if isinstance(key, slice):
             return Recordings(self._selection.take(range(len(self))[key]))
@@ -835,77 +916,6 @@ class Recordings(Sequence[Recording]):
         """Events that carry carts; without SSE, the responses in the form of events."""
         return EVENTS.concat([self.events, self._selection.answers()])
 
-    @property
-    def snapshots(self) -> pd.DataFrame:
-        """One row a cart or order that was seen; see ``SNAPSHOTS`` in docs/tables.md."""
-        return self._cart_tables.snapshots
-
-    @property
-    def line_items(self) -> pd.DataFrame:
-        """One row a line of each snapshot; see ``LINE_ITEMS``."""
-        return self._cart_tables.line_items
-
-    @property
-    def shipments(self) -> pd.DataFrame:
-        """One row a shipment of each snapshot; see ``SHIPMENTS``."""
-        return self._cart_tables.shipments
-
-    @property
-    def notices(self) -> pd.DataFrame:
-        """One row a notice of each snapshot; see ``NOTICES``."""
-        return self._cart_tables.notices
-
-    @property
-    def discounts(self) -> pd.DataFrame:
-        """One row a discount of each snapshot; see ``DISCOUNTS``."""
-        return self._cart_tables.discounts
-
-    @cached_property
-    def changes(self) -> pd.DataFrame:
-        """One row a change from snapshot to snapshot; see ``CHANGES``."""
-        from firmly_nb.carts.changes import changes
-
-        return changes(self.cart_events)
-
-    @cached_property
-    def checks(self) -> CheckReport:
-        """Report of all cart checks: ``.findings``, ``.summary``, ``.headline()``."""
-        from firmly_nb.carts.report import run_checks
-
-        return run_checks(self._events_with_domain, self.asked())
-
-    def conventions(self) -> pd.DataFrame:
-        """Return how each merchant counts, with the carts for and against each answer.
-
-        One row for each merchant and question; ``cannot be told`` where no cart decides. See
-        ``CONVENTIONS`` and docs/carts.md.
-
-        Examples
-        --------
-        >>> Recordings([]).conventions().columns.tolist()[:3]
-        ['domain', 'question', 'answer']
-        """
-        from firmly_nb.carts.conventions import conventions
-
-        return conventions(self._events_with_domain)
-
-    def show_changes(self) -> Shown:
-        """Show the changes as a person would want to read them.
-
-        Examples
-        --------
-        ::
-
-            recs.show_changes()
-        """
-        return _shown_changes(self.changes)
-
-    @cached_property
-    def _cart_tables(self) -> CartTables:
-        from firmly_nb.carts.tables import cart_tables
-
-        return cart_tables(self.cart_events)
-
     def prices(self) -> pd.DataFrame:
         """Return what each variant cost over time; see ``PRICES``.
 
@@ -937,7 +947,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.carts.drift import field_presence, presence_matrix
 
-        found = field_presence(self._events_with_domain)
+        found = field_presence(self._events_of_merchants)
         return presence_matrix(found) if matrix else found
 
     def schema_drift(self, other: Recordings) -> pd.DataFrame:
@@ -958,7 +968,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.carts.drift import schema_drift
 
-        return schema_drift(self._events_with_domain, other._events_with_domain)
+        return schema_drift(self._events_of_merchants, other._events_of_merchants)
 
     def explain(
         self,
@@ -994,15 +1004,6 @@ class Recordings(Sequence[Recording]):
 
         table = features(self.events, self.orders)
         return explain(table, target, fields, resamples=resamples, level=level, seed=seed)
-
-    @cached_property
-    def _events_with_domain(self) -> pd.DataFrame:
-        orders = self.orders.drop_duplicates("recording_id").set_index("recording_id")
-        events = self.cart_events
-        named = {
-            name: events["recording_id"].map(orders[name]) for name in ("domain", "environment")
-        }
-        return events.assign(**named)
 
     # How long they took. Each verb is a function of ``latency`` on tables.
 
@@ -1271,6 +1272,10 @@ class Recordings(Sequence[Recording]):
 
     # On disk.
 
+    @override
+    def _recorded(self) -> Iterator[Recorded]:
+        return self._selection.recorded()
+
     def save(
         self,
         path: str | Path,
@@ -1318,40 +1323,7 @@ class Recordings(Sequence[Recording]):
         """
         from firmly_nb.store.write import save
 
-        records = self._selection.recorded()
-        return save(records, path, tags=tags, notes=notes, keep_personal=keep_personal)
-
-    def har(self, path: str | os.PathLike[str]) -> Path:
-        """Write them to a HAR file, which browsers' developer tools and other programs read.
-
-        ``fnb.load(path)`` gives them again. Secrets are not in it, addresses are masked.
-
-        Parameters
-        ----------
-        path
-            The file, in a folder that exists; an older one is replaced.
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        >>> import firmly_nb as fnb
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     fnb.Recordings([]).har(f"{folder}/none.har").name
-        'none.har'
-        """
-        from firmly_nb.exchange.har import write_har
-
-        return write_har(self._selection.recorded(), path)
+        return save(self._recorded(), path, tags=tags, notes=notes, keep_personal=keep_personal)
 
     def export(
         self,
@@ -1394,77 +1366,6 @@ class Recordings(Sequence[Recording]):
 
         shared = self._shareable
         return write_tables(shared, (rec.recorded for rec in shared), folder, format)
-
-    def perfetto(self, path: str | os.PathLike[str]) -> Path:
-        """Write them as a trace that https://ui.perfetto.dev opens: a track for each order.
-
-        A track has the order, its stages within it, and a mark for each event. Secrets are not in
-        it, addresses are masked. Perfetto's own format is not needed: the file is JSON.
-
-        Parameters
-        ----------
-        path
-            The file, in a folder that exists; an older one is replaced.
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        >>> import firmly_nb as fnb
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     fnb.Recordings([]).perfetto(f"{folder}/none.json").name
-        'none.json'
-        """
-        from firmly_nb.exchange.perfetto import write_trace
-
-        return write_trace(self._selection.recorded(), self.stages, path)
-
-    def otlp(self, endpoint: str, headers: Mapping[str, str] | None = None) -> Sent:
-        """Send them to a collector of OpenTelemetry: a span an order, an event for each SSE event.
-
-        Secrets are not in them, addresses are masked. Sent again, they have the same ids. It needs
-        the extra ``otlp``.
-
-        Parameters
-        ----------
-        endpoint
-            URL of the collector, such as ``http://127.0.0.1:4318``; without a path ``/v1/traces``
-            is added.
-        headers
-            Headers that the collector asks for.
-
-        Returns
-        -------
-        Sent
-            How many spans were sent.
-
-        Raises
-        ------
-        ImportError
-            If OpenTelemetry is not installed.
-        ConnectionError
-            If the collector did not take them.
-        ValueError
-            If the endpoint is not a URL.
-
-        Examples
-        --------
-        ::
-
-            # recs.otlp("http://127.0.0.1:4318")  # needs a collector
-        """
-        from firmly_nb.exchange.otlp import send_spans
-
-        return send_spans(self._selection.recorded(), endpoint, headers)
 
     def sql(self, query: str) -> pd.DataFrame:
         """Return the rows of a SQL query over the tables: ``orders``, ``events``, ``stages``, ...
@@ -1523,7 +1424,7 @@ class Recordings(Sequence[Recording]):
 
         if all(isinstance(source, ToldSource) for source, _ in self._selection.split):
             return self
-        return Recordings(_recording(shareable(one)) for one in self._selection.recorded())
+        return Recordings(_recording(shareable(one)) for one in self._recorded())
 
     def relation(self, table: str = "events", connection: DuckDBPyConnection | None = None) -> Any:
         """Return a table as a DuckDB relation, to be asked by SQL without loading it.
@@ -1651,15 +1552,5 @@ def tellable_recordings(recs: Recordings) -> Recordings:
     return Recordings(Selection(sources, selection.chosen), recs._warnings)  # noqa: SLF001 - the same
 
 
-def _there_are(number: int) -> str:
-    return f"There {'is' if number == 1 else 'are'} {count(number, 'recording')}"
-
-
 def _recording(one: Recording | Recorded) -> Recording:
     return Recording(one.records(), one.warnings) if isinstance(one, Recorded) else one
-
-
-def _shown_changes(changes: pd.DataFrame) -> Shown:
-    from firmly_nb.carts.show import changes_html, changes_text
-
-    return Shown(changes_text(changes), changes_html(changes))

@@ -19,6 +19,7 @@ from firmly_nb.display.html import notes, page, quiet, toned
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
     as_html,
+    capital,
     count,
     duration,
     full_stop,
@@ -167,7 +168,7 @@ def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
     after = f" after {printable(after)}" if after else ""
     took_ms = headline_ms(row)
     took = "" if math.isnan(took_ms) else f" in {duration(took_ms)}"
-    return f"{told[:1].upper()}{told[1:]}{after}{took}, as told. No cart was given."
+    return f"{capital(told)}{after}{took}, as told. No cart was given."
 
 
 def outcome_word(rec: OneShown) -> str:
@@ -244,7 +245,7 @@ def _detail(error: FirmlyError | None) -> str:
     advice = error.advice if error.judged is None else ""  # it is said before
     # The name of a field that is wrong stays as it is: "shipping_info: is not set".
     named = text.partition(" ")[0].endswith(":")
-    begun = text if named else f"{text[:1].upper()}{text[1:]}"
+    begun = text if named else capital(text)
     return f"{full_stop(begun)} {advice}".strip()
 
 

@@ -6,7 +6,6 @@ source, so that a saved set is read as late and as little as possible.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import cached_property, reduce
 from itertools import chain
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
-    import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
     from numpy.typing import NDArray
 
     from firmly_nb.latency.columns import Events
@@ -436,18 +434,18 @@ class Held:
 
     def relation(self, table: str, rows: Rows, connection: Any) -> Any:
         """Return a table as a relation, with the columns that it has in files."""
+        from firmly_nb.recordings.relations import RELATIONS, arrow_relation
         from firmly_nb.store.columns import TABLES
         from firmly_nb.store.schema import arrow_of, arrow_table
         from firmly_nb.store.write import stored_rows
 
         if table in {"headers", "stages"}:
             frame = self.headers(rows) if table == "headers" else self.stages(rows)
-            made = plain_texts(arrow_of(RELATIONS[table], frame))
-            return as_declared(connection.from_arrow(made), table)
+            return arrow_relation(arrow_of(RELATIONS[table], frame), table, connection)
         made = [stored_rows(order, {}, keep_personal=True) for order in self._recorded(rows)]
         events = [row for _, rows in made for row in rows]
         found = [order for order, _ in made] if table == "orders" else events
-        return as_declared(connection.from_arrow(arrow_table(TABLES[table], found)), table)
+        return arrow_relation(arrow_table(TABLES[table], found), table, connection)
 
     def _stages(self, rows: Rows) -> StageColumns:
         return recorded_stages([(o.events, o.start.milestones) for o in self._recorded(rows)])
@@ -615,6 +613,8 @@ class Selection:
         """
         import duckdb
 
+        from firmly_nb.recordings.relations import RELATIONS
+
         if table not in RELATIONS:
             raise coded_error(UnknownName, "FNB305", unknown("relation", table, sorted(RELATIONS)))
         asked = connection or duckdb.default_connection()
@@ -761,78 +761,3 @@ class _Ends:
         if "place" in columns:  # of stages, which may stand stage by stage
             in_order = np.lexsort((joined["place"], numbers))
         return joined.take(in_order).reset_index(drop=True)
-
-
-# Tables as DuckDB relations: the files of a saved set are asked where they lie.
-
-
-RELATIONS = {"events": EVENTS, "orders": ORDERS, "stages": STAGES, "headers": HEADERS}
-NOW = "judged now: "  # no column of a table begins so
-PATTERN = re.compile(r"[*?\[]")
-
-
-def parquet(paths: Sequence[str], connection: Any, **options: Any) -> Any:
-    """Return Parquet files as a DuckDB relation, whatever signs are in their paths."""
-    # A path is a pattern to DuckDB: brackets make each of its own signs a plain one.
-    plain = [PATTERN.sub(lambda found: f"[{found[0]}]", path) for path in paths]
-    return connection.read_parquet(plain, hive_partitioning=False, **options)
-
-
-def files_relation(paths: Sequence[str], table: str, connection: Any, judged: Any = None) -> Any:
-    """Return Parquet files as a relation.
-
-    Parameters
-    ----------
-    paths
-        The files.
-    table
-        ``"events"``, ``"orders"`` or ``"headers"``, which lie in the files of orders.
-    connection
-        A DuckDB connection.
-    judged
-        By ``recording_id``, columns that begin with ``NOW``: what was judged of orders that an
-        older version saved.
-    """
-    files = parquet(paths, connection, union_by_name=True)
-    if table == "headers":
-        files = _headers(files)
-    if judged is not None:
-        files = files.join(connection.from_arrow(judged), "recording_id", "left")
-    return as_declared(files, table)
-
-
-def _headers(orders: Any) -> Any:
-    """Return the headers of orders as these lie in files; an older version kept none."""
-    ends = orders.project(
-        'recording_id, unnest(CASE WHEN json_valid("end") THEN '
-        "from_json(json_extract(\"end\", '$.headers'), '[[\"VARCHAR\"]]') END) AS header"
-    )
-    return ends.project("recording_id, header[1] AS name, header[2] AS value")
-
-
-def plain_texts(table: pa.Table) -> pa.Table:
-    """Return a table whose texts are no categories: DuckDB gives these types of their own."""
-    import pyarrow as pa
-
-    kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
-    return table.cast(pa.schema(zip(table.column_names, kinds, strict=True)))
-
-
-def as_declared(found: Any, table: str) -> Any:
-    """Select the columns of the table; one that an older version did not write is null."""
-    columns = []
-    separate = "reordered" in found.columns
-    for name in RELATIONS[table].names:
-        there = "merchant" if name == "domain" else name
-        value = f'"{there}"' if there in found.columns else "NULL"
-        if (now := f"{NOW}{name}") in found.columns:
-            # Of totals it counts before what was saved, also where there is none.
-            is_now = f'"{NOW}total"' if name in {"total_minor", "currency"} else f"{value} IS NULL"
-            value = f'CASE WHEN {is_now} THEN "{now}" ELSE {value} END'
-        if name == "scheduled_time_to_order_placed_ms":
-            value = '"time_to_order_placed_ms" + "schedule_lag_ms"'  # older versions lack it
-        if name == "retransmits":
-            # Older versions wrote the sum of both counters under this name.
-            value = f'CASE WHEN "reordered" IS NOT NULL THEN {value} END' if separate else "NULL"
-        columns.append(f'{value} AS "{name}"')
-    return found.project(", ".join(columns))

@@ -59,14 +59,12 @@ from firmly_nb.recordings.figures import (
     stored_stage_ends,
     stored_stages,
 )
+from firmly_nb.recordings.relations import NOW, arrow_relation, files_relation
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
-    NOW,
     ORDER_ENDS,
     Held,
     Selection,
-    as_declared,
-    files_relation,
 )
 from firmly_nb.schema import Table
 from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, at_once, read_rows
@@ -421,7 +419,7 @@ class Stored:
             paths = self._set.checked_paths("orders" if table == "headers" else table)
             if not paths:
                 nothing = arrow_schema({**TABLES, "headers": HEADERS}[table]).empty_table()
-                return as_declared(connection.from_arrow(nothing), table)
+                return arrow_relation(nothing, table, connection)
             judged = self._judged_ids(rows) if table == "orders" else None
             found = files_relation(paths, table, connection, judged)
         if len(rows) == len(self._set):

@@ -15,19 +15,18 @@ import pandas as pd
 from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.latency.columns import categorical
-from firmly_nb.latency.stages import STAGES, Arrivals, last_arrivals, stage_columns
+from firmly_nb.latency.stages import Arrivals, last_arrivals, stage_columns
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.recorder.records import End, Event, Recorded, Start, Told
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
+from firmly_nb.recordings.relations import RELATIONS, arrow_relation
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_ENDS,
     ORDER_NOTES,
-    as_declared,
     compact,
     event_counts,
     numbered,
-    plain_texts,
     stage_ends,
 )
 
@@ -296,16 +295,12 @@ class ToldSource:
         """Return a table as a relation, with the columns that it has in files."""
         from firmly_nb.store.schema import arrow_of
 
-        if table == "events":
-            return as_declared(connection.from_arrow(arrow_of(EVENTS, self.events(rows))), table)
-        if table == "stages":
-            stages = plain_texts(arrow_of(STAGES, self.stages(rows)))
-            return as_declared(connection.from_arrow(stages), table)
-        if table == "headers":
-            return connection.from_arrow(arrow_of(HEADERS, self.headers(rows)))
-        orders = self.orders(rows)
-        orders["tags"] = [orjson.dumps(tags).decode() if tags else None for tags in orders["tags"]]
-        return as_declared(connection.from_arrow(arrow_of(ORDERS, orders)), table)
+        made = {"events": self.events, "stages": self.stages, "headers": self.headers}
+        found = made.get(table, self.orders)(rows)
+        if table == "orders":
+            tags = [orjson.dumps(one).decode() if one else None for one in found["tags"]]
+            found["tags"] = tags
+        return arrow_relation(arrow_of(RELATIONS[table], found), table, connection)
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:

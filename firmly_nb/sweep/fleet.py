@@ -17,13 +17,12 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from anyio import CancelScope
 from typing_extensions import override
 
 from firmly_nb.api.errors import RateLimited, make_error
 from firmly_nb.api.models import Card
-from firmly_nb.disk import append_whole, write_whole
+from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
@@ -38,22 +37,32 @@ from firmly_nb.sweep.cluster import (
     HostLost,
     is_encrypted,
 )
-from firmly_nb.sweep.host import GATHERED_S, Opening, Slot, card_name, check_variant
-from firmly_nb.sweep.plan import FOLDER, Planned, cannot_be_written
+from firmly_nb.sweep.host import (
+    BEGUN,
+    ENDED,
+    FAILED,
+    GATHERED_S,
+    NOT_SENT,
+    UNKNOWN,
+    Opening,
+    Slot,
+    card_name,
+    check_variant,
+)
 from firmly_nb.sweep.run import SET_ASIDE_TAG, Sender, amount_of, row_of, was_ordered
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from distributed import Client
 
     from firmly_nb.engine import Bench, Options
     from firmly_nb.sweep.budget import Amount, Ledger
     from firmly_nb.sweep.cluster import Worker
+    from firmly_nb.sweep.leases import Intents
     from firmly_nb.sweep.pace import Pace
-    from firmly_nb.sweep.plan import Variant
+    from firmly_nb.sweep.plan import Planned, Variant
 
 
 # An order is lent so long before its start: it is made ready a second ahead.
@@ -71,76 +80,12 @@ AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
 CANCEL_S = 20.0
 MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
-ENDED, NOT_SENT, FAILED, UNKNOWN = "recorded", "not sent", "failed", "unknown"
 
 Fate = dict[str, Any]
 
 
 class Superseded(Exception):  # noqa: N818 - somebody else goes on
     """Run that another coordinator took over."""
-
-
-class Intents:
-    """Log of what was lent, on the disk before it is lent; who resumes reads it."""
-
-    def __init__(self, journal: Path, run_id: str) -> None:
-        self.path = journal / FOLDER / f"{run_id}.leases.jsonl"
-        self.epoch = 0
-        self.open: dict[int, Mapping[str, Any]] = {}  # lent, and nothing is known of it
-        self.lent: dict[str, set[int]] = {}  # to each host, ever
-        self._waiting: list[bytes] = []
-        self._writing = asyncio.Lock()
-        self._failure: JournalError | None = None
-        self._read()
-
-    def _read(self) -> None:
-        try:
-            lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise cannot_be_written(str(self.path), error) from error
-        for line in lines:
-            # A line that is torn was never acted upon.
-            with suppress(ValueError, KeyError, TypeError):
-                entry = orjson.loads(line)
-                self.epoch = max(self.epoch, entry.get("epoch", 0))
-                if entry["kind"] == "lease":
-                    self.open[entry["slot"]] = entry
-                    self.lent.setdefault(entry["host"], set()).add(entry["slot"])
-                elif entry["kind"] == "fate":
-                    self.open.pop(entry["slot"], None)
-        # Whoever wrote before may have died in the middle of a line.
-        self._waiting.append(b"\n")
-
-    async def next_epoch(self, host: str) -> int:
-        """Return the next epoch, once it is on the disk that it is taken."""
-        self.epoch += 1
-        await self.write([{"kind": "host", "host": host, "epoch": self.epoch}])
-        return self.epoch
-
-    async def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Write entries; several that come at once share a write.
-
-        Once a write has failed, all that follow do: a line of it may be torn, and whoever shared it
-        does not know which one.
-        """
-        entries = list(entries)
-        for entry in entries:
-            if entry["kind"] == "lease":
-                self.lent.setdefault(entry["host"], set()).add(entry["slot"])
-        self._waiting += [orjson.dumps(entry) + b"\n" for entry in entries]
-        async with self._writing:
-            if self._failure:
-                raise self._failure
-            lines, self._waiting = self._waiting, []
-            if not lines:
-                return
-            try:
-                await asyncio.to_thread(append_whole, self.path, b"".join(lines))
-            except OSError as error:
-                self._failure = cannot_be_written(str(self.path), error)
-                raise self._failure from error
 
 
 @dataclass
@@ -205,6 +150,12 @@ class Link:
             "orders": self.share,
             "problem": None if self.up else self.why,
         }
+
+    def take_back(self, why: str) -> None:
+        """Tell that what waits to be lent is not sent."""
+        queued, self.queue = self.queue, {}
+        for number in queued:
+            self.settle(number, {"kind": NOT_SENT, "why": why})
 
     def settle(self, number: int, fate: Fate) -> None:
         """Tell whoever waits for an order what became of it."""
@@ -317,8 +268,7 @@ class Fleet(Sender):
         """Make a link to each host; return what will tell what became of earlier leases."""
         total, names = self.pace.schedule.concurrency, sorted(found)
         asked = {entry["host"] for entry in before.values()}
-        for at, name in enumerate(names):
-            share = total // len(names) + (at < total % len(names))
+        for name, share in zip(names, _shares(total, len(names)), strict=True):
             if share or name in asked:
                 self.links[name] = Link(name, share)
             if not share:
@@ -343,6 +293,13 @@ class Fleet(Sender):
         steps = [tried(link) for link in self.links.values() if not link.why]
         for failure in filter(None, await asyncio.gather(*steps, return_exceptions=True)):
             raise failure
+
+    async def _ask(
+        self, link: Link, what: str, *given: Any, within_s: float | None = None, **named: Any
+    ) -> Any:
+        """Call a method of a host; most do at once what they are asked."""
+        within_s = CALL_S if within_s is None else within_s
+        return await self.cluster.call(link.actor, what, *given, within_s=within_s, **named)
 
     def _note(self, note: str) -> None:
         """Say something once."""
@@ -373,8 +330,7 @@ class Fleet(Sender):
             if future and future.done():
                 fate = future.result()
             if fate["kind"] == ENDED:
-                records: list[Record] = fate["records"]
-                self.on_found(records)
+                self.on_found(fate["records"])
             elif fate["kind"] == UNKNOWN:
                 host = entry["host"]
                 lacks = "has not answered" if number in waiting else "is not in the cluster"
@@ -396,9 +352,9 @@ class Fleet(Sender):
             raise HostLost(f"it has {why}: install the same version")
         link.actor = await self.cluster.actor(link.name, address)
         link.address = address
-        link.about |= await self.cluster.call(link.actor, "describe", within_s=CALL_S)
+        link.about |= await self._ask(link, "describe")
         lent = frozenset(self.intents.lent.get(link.name, ()))
-        if not await self.cluster.call(link.actor, "knows", lent, within_s=OPEN_S):
+        if not await self._ask(link, "knows", lent, within_s=OPEN_S):
             raise Superseded
         await self._compare_clocks(link)
 
@@ -406,7 +362,7 @@ class Fleet(Sender):
         """Measure a host's clock, and say if its calendar is another one."""
         link.offset_ns, link.error_ns = await self.cluster.offset(link.actor)
         before = time.time_ns()
-        there = await self.cluster.call(link.actor, "wall_clock", within_s=CALL_S)
+        there = await self._ask(link, "wall_clock")
         after = time.time_ns()
         off_ns = there - (before + after) // 2
         if abs(off_ns) - (after - before) > MOST_WALL_NS:
@@ -436,9 +392,7 @@ class Fleet(Sender):
         link.epochs += (await self.intents.next_epoch(link.name),)
         waited_s = 0.0
         while True:
-            answer = await self.cluster.call(
-                link.actor, "open", link.epoch, opening, within_s=OPEN_S
-            )
+            answer = await self._ask(link, "open", link.epoch, opening, within_s=OPEN_S)
             if "busy_s" not in answer or waited_s > BUSY_S:
                 break
             await asyncio.sleep(answer["busy_s"] + AGAIN_S)
@@ -466,8 +420,9 @@ class Fleet(Sender):
                     again_s = AGAIN_S
                 await self._work(link)
             except Superseded:
-                self._give_up(link, "the run was taken over by another coordinator")
-                self.on_refusal("the run was taken over by another coordinator")
+                why = "the run was taken over by another coordinator"
+                self._give_up(link, why)
+                self.on_refusal(why)
                 return
             except (HostLost, FleetError, JournalError) as lost:
                 link.up, link.why = False, without_code(str(lost))
@@ -535,8 +490,7 @@ class Fleet(Sender):
             link.share, link.joined = 0, True
             self._note(f"{link.name} is gone, and the others have its room")
         room = self.pace.schedule.concurrency - sum(link.share for link in self.links.values())
-        for at, link in enumerate(others):
-            more = room // len(others) + (at < room % len(others))
+        for link, more in zip(others, _shares(room, len(others)), strict=True):
             with suppress(HostLost):
                 if more and await self._resize(link, link.share + more):
                     link.share += more
@@ -546,9 +500,8 @@ class Fleet(Sender):
     async def _let_in(self, link: Link) -> None:
         """Lend orders to a host that has joined, once the others have made room for it."""
         others = [one for one in self.links.values() if one.share]
-        total, many = self.pace.schedule.concurrency, len(others) + 1
-        shares = [total // many + (at < total % many) for at in range(many)]
-        pairs = zip(others, shares, strict=False)
+        total = self.pace.schedule.concurrency
+        pairs = zip(others, _shares(total, len(others) + 1), strict=False)
         await asyncio.gather(*(self._make_smaller(*pair) for pair in pairs))
         # One that cannot be asked keeps its share.
         share = total - sum(one.share for one in others)
@@ -574,15 +527,13 @@ class Fleet(Sender):
         # Those in flight end first, those that wait have a lease.
         within_s = self.options.timeout_s + LEASE_S + CALL_S
         epoch = link.epoch
-        done = await self.cluster.call(link.actor, "resize", epoch, share, within_s=within_s)
+        done = await self._ask(link, "resize", epoch, share, within_s=within_s)
         return bool(done) and link.up and link.epoch == epoch
 
     async def _work(self, link: Link) -> None:
         """Lend and listen until something goes wrong."""
-        tasks = [
-            asyncio.create_task(one)
-            for one in (self._lend(link), self._listen(link), self._measure(link))
-        ]
+        works = self._lend(link), self._listen(link), self._measure(link)
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in tasks:
@@ -619,14 +570,13 @@ class Fleet(Sender):
                 for slot in slots:
                     link.settle(slot.number, {"kind": NOT_SENT, "why": "it was not lent"})
                 continue
-            if not await self.cluster.call(link.actor, "lend", link.epoch, slots, within_s=CALL_S):
+            if not await self._ask(link, "lend", link.epoch, slots):
                 raise Superseded
 
     async def _listen(self, link: Link) -> None:
         while True:
-            told = await self.cluster.call(
-                link.actor, "news", link.epoch, link.heard, NEWS_S, within_s=CALL_S + NEWS_S
-            )
+            within_s = CALL_S + NEWS_S
+            told = await self._ask(link, "news", link.epoch, link.heard, NEWS_S, within_s=within_s)
             if told is None:
                 raise Superseded
             link.seen_ns = monotonic_ns()
@@ -669,9 +619,7 @@ class Fleet(Sender):
                 self._note(f"{link.name} left orders to the others: {unfit[0]}")
             # It is lent nothing more, and heard until all that it was lent has ended.
             link.why = unfit[0]
-            queued, link.queue = link.queue, {}
-            for number in queued:
-                link.settle(number, {"kind": NOT_SENT, "why": link.why})
+            link.take_back(link.why)
 
     def _fates(self, link: Link, told: Iterable[dict[str, Any]]) -> dict[int, Fate]:
         """Return what became of orders, and count those that were begun."""
@@ -680,7 +628,7 @@ class Fleet(Sender):
             number = entry["number"]
             if link.leases.get(number, ("",))[0] != entry["lease"]:
                 continue  # heard before, or given up
-            if entry["kind"] != "begun":
+            if entry["kind"] != BEGUN:
                 fates[number] = {**entry}  # in one process it is still the host's
             elif number in self._lent_here and number not in self._begun:
                 # What an earlier part had begun is counted once it is found.
@@ -721,11 +669,10 @@ class Fleet(Sender):
 
     def _give_up(self, link: Link, why: str) -> None:
         """Tell that nothing is known of what a host was lent; what waits for it goes elsewhere."""
-        queued, link.queue = link.queue, {}
         link.is_given_up = True
+        link.take_back(why)
         for number in list(link.outstanding):
-            kind = NOT_SENT if number in queued else UNKNOWN
-            link.settle(number, {"kind": kind, "why": why})
+            link.settle(number, {"kind": UNKNOWN, "why": why})
 
     def _change(self) -> None:
         self._changed.set()
@@ -797,7 +744,7 @@ class Fleet(Sender):
             link.settle(number, {"kind": NOT_SENT, "why": "it was cancelled"})
             return future.result()
         with suppress(HostLost):
-            await self._take_from(link, [number], close=True)
+            await self._ask(link, "take_back", link.epoch, [number], close=True)
         await asyncio.wait({future}, timeout=CANCEL_S)
         if not future.done():
             link.settle(number, {"kind": UNKNOWN, "why": "it did not answer"})
@@ -882,20 +829,13 @@ class Fleet(Sender):
     @override
     def hold_back(self) -> None:
         for link in self.links.values():
-            queued, link.queue = link.queue, {}
-            for number in queued:
-                link.settle(number, {"kind": NOT_SENT, "why": "it was taken back"})
+            link.take_back("it was taken back")
             if link.up and link.outstanding:
                 self._go_on(self._hold_back(link))
 
     async def _hold_back(self, link: Link) -> None:
         with suppress(HostLost):
-            await self._take_from(link, None, close=False)
-
-    async def _take_from(self, link: Link, numbers: list[int] | None, *, close: bool) -> None:
-        await self.cluster.call(
-            link.actor, "take_back", link.epoch, numbers, close=close, within_s=CALL_S
-        )
+            await self._ask(link, "take_back", link.epoch, None, close=False)
 
     @override
     async def aclose(self) -> None:
@@ -905,9 +845,7 @@ class Fleet(Sender):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         up = [link for link in self.links.values() if link.up]
-        leaving = [
-            self.cluster.call(link.actor, "leave", link.epoch, within_s=CALL_S) for link in up
-        ]
+        leaving = [self._ask(link, "leave", link.epoch) for link in up]
         await asyncio.gather(*leaving, return_exceptions=True)
         self.cluster.forget()
 
@@ -928,6 +866,11 @@ def _notes(links: Iterable[Link]) -> list[str]:
         what = name.capitalize() if name == "python" else name
         notes += [f"{one.name} has {what} {one.about[name]}, here is {here}" for one in others]
     return notes
+
+
+def _shares(total: int, hosts: int) -> list[int]:
+    """Return what each of so many hosts gets: as much as the others, or one more."""
+    return [total // hosts + (at < total % hosts) for at in range(hosts)]
 
 
 def _no_room(name: str, total: int, hosts: int) -> str:

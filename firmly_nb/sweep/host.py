@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# What a host tells of an order that it was lent.
+BEGUN, ENDED, NOT_SENT, FAILED, UNKNOWN = "begun", "recorded", "not sent", "failed", "unknown"
 CARD_VARIABLE = "FIRMLY_CARD"
 # A coordinator that was heard of so lately is alive: another one has to wait, or is refused.
 HEARD_NS = 5_000_000_000
@@ -308,7 +310,7 @@ class Station:
         self.ever_begun |= self.journals.paths.keys()
         for number, lease, lent_in in opening.outstanding:
             if lent_in > heard_of:
-                self._tell("unknown", number, lease, why="its journals of before are gone")
+                self._tell(UNKNOWN, number, lease, why="its journals of before are gone")
             else:
                 self._tell_of([(number, lease)], is_sure=lent_in >= booted_in)
         await self.sender.warm_up()
@@ -325,7 +327,7 @@ class Station:
         unless the machine was started again since: its disk may lack what was written last.
         """
         # By lease, not by order: the last word about an earlier lease is none about this one.
-        told = {entry["lease"] for _, entry in self._news if entry["kind"] != "begun"}
+        told = {entry["lease"] for _, entry in self._news if entry["kind"] != BEGUN}
         wanted = [(number, lease) for number, lease in leases if lease not in told]
         if wanted:
             self.journals.look()
@@ -333,14 +335,14 @@ class Station:
             if number in self._tasks:
                 self._alias(number, lease)
             elif lines := self.journals.lines_of(number):
-                self._tell("recorded", number, lease, records=lines)
+                self._tell(ENDED, number, lease, records=lines)
             elif self.journals.unread or number in self.ever_begun:
                 why = f"a journal in {self.folder} cannot be read"
-                self._tell("unknown", number, lease, why=why)
+                self._tell(UNKNOWN, number, lease, why=why)
             elif not is_sure:
-                self._tell("unknown", number, lease, why="its machine may have been started again")
+                self._tell(UNKNOWN, number, lease, why="its machine may have been started again")
             else:
-                self._tell("not sent", number, lease, why="it was not begun before")
+                self._tell(NOT_SENT, number, lease, why="it was not begun before")
 
     def _alias(self, number: int, lease: str) -> None:
         """Let the end of an order that is at work answer for another lease of it."""
@@ -441,21 +443,21 @@ class Station:
                 await self.sender.send(planned, slot.planned_ns)
         except (NotSent, asyncio.CancelledError) as error:
             why = str(error) or "it was taken back"
-            self._tell_unless_recorded(number, "not sent", why=why)
+            self._tell_unless_recorded(number, NOT_SENT, why=why)
         except FirmlyError as error:
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
             about = {"error": error.error, "status": error.http_status, "wait_s": wait_s}
-            self._tell_unless_recorded(number, "failed", why=error.description, **about)
+            self._tell_unless_recorded(number, FAILED, why=error.description, **about)
         except (JournalError, RecorderError) as error:
             # Others can place it, if it was not begun.
-            kind = "failed" if number in self.begun else "not sent"
+            kind = FAILED if number in self.begun else NOT_SENT
             why = redact_text(without_code(str(error)))
             self._tell_unless_recorded(number, kind, why=why, unfit=True)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
             why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")
-            self._tell_unless_recorded(number, "failed", why=why)
+            self._tell_unless_recorded(number, FAILED, why=why)
         else:
-            self._tell_unless_recorded(number, "not sent", why="the host was about to end")
+            self._tell_unless_recorded(number, NOT_SENT, why="the host was about to end")
         finally:
             self._tasks.pop(number, None)
             self.begun.discard(number)
@@ -464,7 +466,7 @@ class Station:
         """Note that an order's start is on the disk."""
         self.begun.add(number)
         self.ever_begun.add(number)
-        self._tell_all("begun", number, soon=False)
+        self._tell_all(BEGUN, number, soon=False)
 
     def has_ended(self, number: int, records: Sequence[Record]) -> None:
         """Tell of an order that ended; what went wrong is told at once."""
@@ -472,7 +474,7 @@ class Station:
         is_placed = isinstance(end, End) and end.outcome == PLACED
         # In a closed loop the next order waits for the end of this one.
         waits = self.opening.schedule.is_open and is_placed
-        self._tell_all("recorded", number, soon=not waits, records=self._lines_of(records))
+        self._tell_all(ENDED, number, soon=not waits, records=self._lines_of(records))
         self.slots.pop(number, None)
         self._also.pop(number, None)
 

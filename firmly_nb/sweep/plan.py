@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from _typeshed import DataclassInstance
+
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.engine import Bench
     from firmly_nb.recorder.records import Record
@@ -620,12 +622,7 @@ class PlanFile:
         JournalError
             If it cannot be written; nothing was sent.
         """
-        path = _path(journal, self.run_id)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-        except OSError as error:
-            raise cannot_be_written(f"The sweep's plan {path}", error) from error
+        write_plan(_path(journal, self.run_id), self, "The sweep's plan")
 
     @classmethod
     def read(cls, journal: Path, run_id: str) -> Self:
@@ -639,9 +636,7 @@ class PlanFile:
             If the file is damaged.
         """
         path = _path(journal, checked_run_id(run_id))
-        if not path.is_file():  # what else is there cannot be read, or has no end
-            known = sorted(p.stem for p in path.parent.glob("*.json"))[-5:]
-            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
+        if there := instead_of(path):
             text = f"No sweep {run_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB512", text)
         try:
@@ -658,6 +653,23 @@ class PlanFile:
             )
             raise coded_error(ValueError, "FNB513", text)
         return found
+
+
+def write_plan(path: Path, plan: DataclassInstance, what: str) -> None:
+    """Write a plan; whoever reads it finds the old one or the new one whole."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(path, orjson.dumps(asdict(plan), option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise cannot_be_written(f"{what} {path}", error) from error
+
+
+def instead_of(path: Path) -> str:
+    """Return what to do if a plan is missing; empty if it is there."""
+    if path.is_file():  # what else is there cannot be read, or has no end
+        return ""
+    known = sorted(one.stem for one in path.parent.glob("*.json"))[-5:]
+    return f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
 
 
 def is_known(journal: Path, run_id: str) -> bool:

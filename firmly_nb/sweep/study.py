@@ -20,7 +20,6 @@ import orjson
 from typing_extensions import override
 
 from firmly_nb.api.models import Card, Order
-from firmly_nb.disk import write_whole
 from firmly_nb.display.html import page
 from firmly_nb.display.messages import coded_error, quoted, unknown, without_code, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
@@ -42,10 +41,11 @@ from firmly_nb.sweep.pace import MAX_COUNT, per_second
 from firmly_nb.sweep.plan import (
     Variant,
     as_variant,
-    cannot_be_written,
+    instead_of,
     is_known,
     kind_of,
     recorded,
+    write_plan,
 )
 from firmly_nb.sweep.progress import Bar, Progress, State, bar
 from firmly_nb.sweep.run import take_over
@@ -112,12 +112,7 @@ class StudyFile:
 
     def write(self, journal: Path) -> None:
         """Write it; whoever reads it finds the old one or the new one whole."""
-        path = _path(journal, self.study_id)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(path, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-        except OSError as error:
-            raise cannot_be_written(f"The study's plan {path}", error) from error
+        write_plan(_path(journal, self.study_id), self, "The study's plan")
 
     @classmethod
     def read(cls, journal: Path, study_id: str) -> Self:
@@ -131,9 +126,7 @@ class StudyFile:
             If the file is damaged.
         """
         path = _path(journal, checked_run_id(study_id))
-        if not path.exists():
-            known = sorted(one.stem for one in path.parent.glob("*.json"))[-5:]
-            there = f"Use one such as {', '.join(known)}." if known else "Begin one without resume."
+        if there := instead_of(path):
             text = f"No comparison {study_id} in {path.parent}. {there}"
             raise coded_error(LookupError, "FNB533", text)
         try:

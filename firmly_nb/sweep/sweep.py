@@ -29,7 +29,8 @@ from firmly_nb.recorder.tables import HOSTS
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.cluster import check_client
-from firmly_nb.sweep.fleet import Fleet, Intents
+from firmly_nb.sweep.fleet import Fleet
+from firmly_nb.sweep.leases import Intents
 from firmly_nb.sweep.pace import SCHEDULED, Arrival, Pace, Schedule, per_second
 from firmly_nb.sweep.plan import (
     FOLDER,

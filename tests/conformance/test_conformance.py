@@ -12,8 +12,9 @@ from firmly_nb import sim
 from firmly_nb.display.messages import code_of
 from firmly_nb.environments import GuardError
 from firmly_nb.sim.merchants import merchants
+from tests import passing_server
 from tests.gateway import STAGING_HOSTS, Authority, at_staging
-from tests.passing_server import passing
+from tests.servers import serving
 
 ORDER = fnb.Order.example()
 NAMES = {
@@ -47,7 +48,7 @@ def at_calm(calm_lab):
 def standing(calm):
     """A gateway, and a lab behind it."""
     with (
-        passing(calm.url) as gateway,
+        serving(passing_server.Gateway(calm.url)) as gateway,
         fnb.connect(api_url=gateway.url, app_id=calm.app_id, allow_domains=calm.domains) as lab,
     ):
         yield gateway, lab
@@ -505,7 +506,7 @@ def staging(calm, tmp_path, monkeypatch):
     """Staging's hosts by TLS and proxy, which pass on to the simulator; and their authority."""
     authority = Authority(tmp_path)
     with (
-        passing(calm.url, authority.server(*STAGING_HOSTS)) as gateway,
+        serving(passing_server.Gateway(calm.url, authority.server(*STAGING_HOSTS))) as gateway,
         at_staging(monkeypatch, gateway),
     ):
         yield gateway, authority

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -20,6 +17,7 @@ import firmly_nb as fnb
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.secrets import SecretStr
+from tests.servers import Handler, Server, serving
 
 ORDER = """async ([url, token, body]) => {
   const response = await fetch(url, {method: 'POST', body: JSON.stringify(body),
@@ -52,28 +50,10 @@ COUNT = """async method => {
 }"""
 
 
-class _Page(BaseHTTPRequestHandler):
+class _Page(Handler):
     def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>a page that orders</title>")
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def _served():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        page = b"<!doctype html><title>a page that orders</title>"
+        self.give(200, {"content-type": "text/html"}, page)
 
 
 async def _secrets(simulator, card):
@@ -109,9 +89,9 @@ def export(chromium, port, simulator, order, until, *, orders=1):
     asked = [prepared(simulator, order) for _ in range(orders)]
     context = chromium.new_context()
     try:
-        with _served() as url:
+        with serving(Server(_Page)) as server:
             page = context.new_page()
-            page.goto(url)
+            page.goto(f"{server.url}/")
             session = context.new_cdp_session(page)
             target = session.send("Target.getTargetInfo")["targetInfo"]["targetId"]
             tools = context.new_page()

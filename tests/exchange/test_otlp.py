@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pytest
@@ -19,7 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 import firmly_nb as fnb
 from firmly_nb.display.messages import code_of
 from tests.exchange.test_har import made  # noqa: F401 - a fixture
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import Handler, Server, serving
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def collector(status=200, refused=0):
     """Listen on loopback; yields its URL and what it was sent."""
     requests = []
 
-    class Receiver(BaseHTTPRequestHandler):
+    class Receiver(Handler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
@@ -39,25 +38,11 @@ def collector(status=200, refused=0):
             said.partial_success.rejected_spans = refused
             said.partial_success.error_message = "quota" if refused else ""
             answer = said.SerializeToString()
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:9/")
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            kind = {"location": "http://127.0.0.1:9/", "content-type": "application/x-protobuf"}
+            self.give(status, kind, answer)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", requests
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Server(Receiver)) as server:
+        yield server.url, requests
 
 
 def spans_of(requests):

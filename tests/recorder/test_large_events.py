@@ -9,7 +9,8 @@ import pytest
 
 import firmly_nb as fnb
 from firmly_nb.recorder.records import LARGE_BYTES
-from tests.merchant_server import Merchant, serving
+from tests.merchant_server import Merchant
+from tests.servers import serving
 
 ORDER = fnb.Order.example()
 MONEY = {"currency": "USD", "symbol": "$", "number": 1299, "value": 12.99}

@@ -19,7 +19,7 @@ from firmly_nb.recorder.recorder import MAX_COMMENTS, record
 from firmly_nb.recorder.worker import Lanes, record_over
 from firmly_nb.recordings.recordings import Recording
 from firmly_nb.wire.stamps import monotonic_ns
-from tests import merchant_server
+from tests import merchant_server, servers
 from tests.recorder.order_server import chunk, event, job, names, run, serving
 
 pytestmark = pytest.mark.anyio
@@ -323,7 +323,7 @@ FLOODS = {
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", FLOODS)
 def test_the_recorder_stays_below_200_mb(connect, kind):
-    with merchant_server.serving(merchant_server.Merchant()) as server:
+    with servers.serving(merchant_server.Merchant()) as server:
         server.events = [*FLOODS[kind], ("order-placed", json.dumps(NUMBER))]
         lab = connect(api_url=server.url, app_id="app", allow_domains=[ORDER.domain])
         rec = lab.place(ORDER, progress=False, max_event_bytes=32 * 1024 * 1024)

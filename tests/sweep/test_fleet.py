@@ -64,7 +64,9 @@ def test_a_host_that_ended_its_recorder_is_opened_again(lab, client, until):
     assert all("calibration_us" in rec.recorder for rec in recs)
 
 
-@pytest.mark.parametrize("names", [["append_whole"], ["append_whole", "write_whole"]])
+@pytest.mark.parametrize(
+    "names", [["leases.append_whole"], ["leases.append_whole", "fleet.write_whole"]]
+)
 def test_a_full_disk_of_the_coordinator_stops_the_sweep_and_loses_nothing(
     lab, client, until, monkeypatch, names
 ):
@@ -74,7 +76,7 @@ def test_a_full_disk_of_the_coordinator_stops_the_sweep_and_loses_nothing(
     sweep = begun(lab, client, until, rate=RATE)
     with monkeypatch.context() as disk:
         for name in names:
-            disk.setattr(fleet, name, full)
+            disk.setattr(f"firmly_nb.sweep.{name}", full)
         recs = sweep.wait()
     assert not sweep.problems
     [why] = recs.warnings

@@ -19,10 +19,10 @@ from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
-from firmly_nb.sweep import fleet
-from firmly_nb.sweep.cluster import Cluster, is_encrypted
-from firmly_nb.sweep.fleet import FleetError, Intents
+from firmly_nb.sweep import leases
+from firmly_nb.sweep.cluster import Cluster, FleetError, is_encrypted
 from firmly_nb.sweep.host import Host, Opening, _stations
+from firmly_nb.sweep.leases import Intents
 from firmly_nb.sweep.pace import Schedule
 from firmly_nb.wire.stamps import monotonic_ns
 
@@ -193,7 +193,7 @@ def test_nothing_counts_as_written_once_a_write_of_the_log_has_failed(tmp_path, 
         append_whole(path, content[:20])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fleet, "append_whole", torn)
+    monkeypatch.setattr(leases, "append_whole", torn)
     first, *others = asyncio.run(written())
     assert first is None
     assert all("No space left" in str(one) and isinstance(one, JournalError) for one in others)

@@ -17,6 +17,7 @@ from firmly_nb import sim
 from firmly_nb.sweep import sweep as sweep_module
 from firmly_nb.sweep.budget import amount_from
 from firmly_nb.sweep.plan import PlanFile
+from firmly_nb.sweep.study import StudyFile
 
 ORDER = fnb.Order.example()
 DOMAINS = [ORDER.domain, "brook.example.test"]
@@ -223,12 +224,16 @@ def test_a_plan_that_says_what_cannot_be_is_refused(tmp_path, changes):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
-def test_what_is_no_file_is_no_plan(tmp_path, make):
+@pytest.mark.parametrize(
+    ("folder", "kind", "said"),
+    [("sweeps", PlanFile, "No sweep r-1 in "), ("studies", StudyFile, "No comparison r-1 in ")],
+)
+def test_what_is_no_file_is_no_plan(tmp_path, make, folder, kind, said):
     """A pipe was waited for, and of a folder Python's own error was told."""
-    (tmp_path / "sweeps").mkdir()
-    make(tmp_path / "sweeps" / "r-1.json")
-    with pytest.raises(LookupError, match="No sweep r-1 in "):
-        PlanFile.read(tmp_path, "r-1")
+    (tmp_path / folder).mkdir()
+    make(tmp_path / folder / "r-1.json")
+    with pytest.raises(LookupError, match=said):
+        kind.read(tmp_path, "r-1")
 
 
 def test_the_name_of_a_plan_cannot_steer_a_terminal():
