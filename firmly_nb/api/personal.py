@@ -11,6 +11,7 @@ import base64
 import re
 import sys
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache, partial
 from html import unescape
 from html.entities import html5
@@ -180,8 +181,10 @@ def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...
     >>> mask_personal({"notice": "Dear ADA, harbor.ada.test is closed"}, ("Ada",))
     {'notice': 'Dear ***, harbor.ada.test is closed'}
     """
-    text = _splittable(value)
-    if not _is_shallow(text):
+    text = ""
+    with suppress(TypeError):  # nested so deep that orjson does not write it
+        text = _splittable(value)
+    if not text or not _is_shallow(text):
         # What is below would be masked nowhere: it goes.
         value = _masked(value, (), kept, MAX_DEPTH, False)
         text = _splittable(value)

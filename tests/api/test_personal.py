@@ -441,3 +441,11 @@ def test_a_text_made_to_be_slow_is_masked_in_linear_time(text):
     """The time limit of tests is far above what this takes and far below a quadratic search."""
     for planted in ("", PLANTED["email"], PLANTED["phone"], PLANTED["address1"]):
         assert PLANTED["email"] not in mask_personal_text(text + planted, VALUES)
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 300, 5_000])
+def test_what_is_nested_too_deeply_to_be_written_is_masked_all_the_same(levels):
+    value = {"first_name": "Ada"}
+    for _ in range(levels):
+        value = {"first_name": "Ada", "notice": "Dear Ada", "cart": value}
+    assert "Ada" not in str(personal.mask_personal(value, ("Ada",)))
