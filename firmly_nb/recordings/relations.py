@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
-
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 
 RELATIONS = {"events": EVENTS, "orders": ORDERS, "stages": STAGES, "headers": HEADERS}
@@ -60,6 +60,8 @@ def _headers(orders: Any) -> Any:
 
 def arrow_relation(found: pa.Table, table: str, connection: Any) -> Any:
     """Return an Arrow table as a relation."""
+    import pyarrow as pa
+
     # DuckDB gives categories types of their own, which differ from one source to the next.
     kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in found.schema]
     plain = found.cast(pa.schema(zip(found.column_names, kinds, strict=True)))
