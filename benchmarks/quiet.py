@@ -35,13 +35,15 @@ def _busy() -> float:
 
 
 def _own() -> float:
-    """CPU seconds of this process, of the one that started it, and of all that they started."""
+    """CPU seconds of this process or the one that started it, and of all that it started.
+
+    Those that have ended count with who waited for them.
+    """
     parent = psutil.Process(os.environ.get("BENCHMARK_PID") and int(os.environ["BENCHMARK_PID"]))
     total = 0.0
     for process in (parent, *parent.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
+            total += sum(process.cpu_times()[:4])  # own, and of children that have ended
     return total
 
 
