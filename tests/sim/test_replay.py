@@ -476,7 +476,8 @@ def odd_answers(tmp_path_factory):
     asked = [(name, sse) for name in ODD for sse in (True, False)]
     then = {}
     for name, sse in asked:
-        told, *rest = asyncio.run(run(server(ODD[name]), sse=sse, timeout_s=60.0)).recorded.records()
+        rec = asyncio.run(run(server(ODD[name]), sse=sse, timeout_s=60.0))
+        told, *rest = rec.recorded.records()
         then[name, sse] = fnb.Recording([replace(told, recording_id=f"{name} {sse}"), *rest])
     order = fnb.Order.example(domain="shop.test", items=[fnb.Item(variant_id="a")])
     folder = tmp_path_factory.mktemp("odd")
