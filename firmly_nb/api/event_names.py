@@ -22,18 +22,19 @@ ITEM_ADDED: str = REFERENCE[1]
 SUCCESS = frozenset({REFERENCE[-1], GUIDE[-1]})
 # What a name says that tells of no success, in whichever spelling: order-failed, ORDER_CANCELLED.
 _BEGINS = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"  # a word: order-not-placed, orderNotPlaced
+_ENDS = r"(?![a-z]|(?<=[A-Z])[A-Z])"  # not: orderNotice, ORDER_NOTICE
 SAYS_NO = re.compile(
     r"(?i:fail|error|cancel|declin|reject|refus|deny|denied|abort|expir|void|rever[ts]|refund|"
     r"roll(ed)?[ _.-]?back|invalid|timed?[ _.-]?out)|"
-    rf"{_BEGINS}(?i:un(success|paid|placed|confirmed|fulfil)|block(ed|ing)?(?![a-z])|stopped|halted|lost|missing|"
+    rf"{_BEGINS}(?i:un(success|paid|placed|confirmed|fulfil)|stopped|halted|lost|missing|"
     r"interrupt|withdraw|undo|dropped|retract|kill|disput|charge[ _.-]?back|returned|fraud|"
     r"annul|storn)|"
-    rf"{_BEGINS}(?i:not|non)(?![a-z])|^(?i:no)(?![a-z])"
+    rf"{_BEGINS}(?i:not|non|block(ed|ing)?){_ENDS}|^(?i:no){_ENDS}"
 )
 # What a name says that tells of no success yet, or of a part of one: requires_action.
 SAYS_NOT_YET = re.compile(
-    rf"{_BEGINS}(?i:pending|await|requir|hold\b|held|suspend|partial|incomplete|back[ _.-]?order|"
-    r"(in|under)[ _.-]?review)"
+    rf"{_BEGINS}(?i:pending|await|requir|hold\b|suspend|partial|incomplete|back[ _.-]?order|"
+    rf"(in|under)[ _.-]?review)|{_BEGINS}(?i:held){_ENDS}"
 )
 # The call that orders a cart which was built call by call; the stage that it makes is called so.
 COMPLETE_ORDER = "complete-order"
@@ -46,7 +47,7 @@ def says_otherwise(name: str) -> bool:
     --------
     >>> [says_otherwise(name) for name in ("order-failed", "orderNotPlaced", "requires_action")]
     [True, True, True]
-    >>> [says_otherwise(name) for name in ("receipt", "notification", "order.placed")]
+    >>> [says_otherwise(name) for name in ("notification", "ORDER_NOTICE", "order.placed")]
     [False, False, False]
     """
     return bool(SAYS_NO.search(name) or SAYS_NOT_YET.search(name))
