@@ -299,7 +299,8 @@ def test_a_coordinator_that_was_killed_is_resumed_and_a_second_one_is_refused(
             elsewhere(tmp_path / "other").sweep(
                 ORDER, count=5, rate=6, run_id="killed", on=client, progress=False
             )
-        shutil.copytree(lab.journal, copy)
+        # A file that is being written has a hidden name until it is whole.
+        shutil.copytree(lab.journal, copy, ignore=shutil.ignore_patterns(".*"))
         known = planned_in(copy)
         until(lambda: child.poll() is not None or recorded() > known, "what the copy does not know")
         fatal.touch()
