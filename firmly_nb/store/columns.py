@@ -11,7 +11,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -505,28 +504,34 @@ class EventPositions:
 
 def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Do the same for each, several at a time; where a file is damaged the error is the result."""
-    return list(in_turn(work, items, len(items)))
+    found: list[Any] = [None] * len(items)
+    todo = deque(enumerate(items))
 
+    def go_on() -> None:
+        # Whoever is free takes the next: to hand over each by itself takes as long as the work.
+        while todo:
+            try:
+                at, item = todo.popleft()
+            except IndexError:  # another thread took the last
+                return
+            try:
+                found[at] = work(item)
+            except DAMAGED as error:
+                found[at] = error
 
-def in_turn(work: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
-    """Do the same for each, as ``at_once`` does it, but only for some before they are taken."""
-
-    def safely(item: Any) -> Any:
+    others = min(os.cpu_count() or 1, MOST_AT_ONCE, len(items)) - 1
+    if others < 1:
+        go_on()
+        return found
+    with ThreadPoolExecutor(max_workers=others) as pool:
         try:
-            return work(item)
-        except DAMAGED as error:
-            return error
-
-    some = iter(items)
-    first = [*islice(some, 2)]
-    if len(first) < 2:
-        yield from map(safely, first)
-        return
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
-        found = deque(pool.submit(safely, item) for item in chain(first, islice(some, ahead - 2)))
-        while found:
-            yield found.popleft().result()
-            found.extend(pool.submit(safely, item) for item in islice(some, 1))
+            under_way = [pool.submit(go_on) for _ in range(others)]
+            go_on()
+        finally:
+            todo.clear()  # an interrupt need not wait for the rest
+    for one in under_way:
+        one.result()
+    return found
 
 
 def failed(found: Any) -> bool:
