@@ -51,7 +51,6 @@ from firmly_nb.store.stages import (
     FLAGS,
     NAMED,
     own_milestones,
-    picked,
     stage_files,
 )
 
@@ -234,7 +233,11 @@ def _plain(values: pa.ChunkedArray | Same, nothing: float) -> Any:
         return nothing if values.value is None else values.value
     if values.null_count and not pa.types.is_floating(values.type):
         values = values.fill_null(nothing)
-    return _in_one(values).to_numpy(zero_copy_only=False)
+    array = _in_one(values)
+    if pa.types.is_boolean(array.type):  # pyarrow would go bit by bit
+        end, bits = array.offset + len(array), np.frombuffer(array.buffers()[1], np.uint8)
+        return np.unpackbits(bits, count=end, bitorder="little")[array.offset :].view(bool)
+    return array.to_numpy(zero_copy_only=False)
 
 
 def _in_one(values: pa.ChunkedArray) -> pa.Array:
@@ -379,13 +382,13 @@ def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Events
 
 def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
     """Return the stages of a set as a DuckDB relation: its files, and what is in none."""
-    files = stage_files(stored_set)
+    paths, tables = stage_files(stored_set).checked()
     nothing = arrow_schema(STORED_STAGES).empty_table()
-    made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
+    made = pa.concat_tables([nothing, *tables]).unify_dictionaries()
     found = arrow_relation(made, "stages", connection)
-    if not files.paths:
+    if not paths:
         return found
-    return as_declared(parquet(files.paths, connection), "stages").union(found)
+    return as_declared(parquet(paths, connection), "stages").union(found)
 
 
 def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
@@ -427,19 +430,17 @@ class _Stages:
     """
 
     def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
-        files = stage_files(stored_set)
+        self._files = stage_files(stored_set)
         self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
         self._reads: Reads | None = None
-        begins = np.append(stored_set.begins, len(stored_set))
-        ends = begins[np.searchsorted(begins, files.begins, side="right").clip(max=len(begins) - 1)]
+        bounds = pairwise(stored_set.begins.tolist())
         # Of a few recordings few files need be opened.
-        self._sources: list[tuple[slice, PartFile | pa.Table]] = [
-            (slice(begin, end), file)
-            for begin, end, file in zip(files.begins, ends.tolist(), files.files, strict=True)
+        self._sources = [
+            (slice(begin, end), at)
+            for at, (begin, end) in enumerate(bounds)
             if self._number[begin:end].max(initial=-1) >= 0
         ]
-        self._sources += [(slice(0, len(stored_set)), table) for table in files.tables]
 
     def _read(
         self,
@@ -461,15 +462,15 @@ class _Stages:
         stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
 
-        def read(source: tuple[slice, PartFile | pa.Table]) -> None:
-            part, file = source
+        def read(source: tuple[slice, int]) -> None:
+            part, at = source
             number = self._number[part].astype(np.intp)  # numpy would do so for each column
             # A file says what all of its orders count, and not what some do.
             is_all = number.min(initial=0) >= 0
             counted = (
                 () if COUNTS not in names else (COUNTS,) if is_all else ("order_row", *COUNTED)
             )
-            found = picked(file, (*stored, *counted), stages)
+            found = self._files.picked(at, (*stored, *counted), stages)
             columns = {name: _values(found.columns[name], name) for name in found.columns}
             numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
             if TOLD in names:
@@ -500,7 +501,7 @@ class _Stages:
 
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        rows = sum(one.rows if isinstance(one, PartFile) else len(one) for _, one in self._sources)
+        rows = sum(self._files.rows(at) for _, at in self._sources)
         if rows * ROW_BYTES <= AT_ONCE:
             yield from self._blocks(None)
             return
@@ -614,8 +615,10 @@ class _Stages:
         return StageColumns([*known], **found)
 
 
-def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
+def _values(values: pa.ChunkedArray | Same | NDArray[np.bool_], name: str) -> Any:
     """Return a column of stages as ``_Rows`` have it."""
+    if isinstance(values, np.ndarray):
+        return values
     if name not in NAMED:
         return _plain(values, _empty(name))
     return (np.int32(0), [values.value]) if isinstance(values, Same) else coded(values)

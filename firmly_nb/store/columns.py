@@ -6,9 +6,6 @@ gives them another order, selects among them and makes tables and recordings.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +23,7 @@ from firmly_nb.store.schema import (
     arrow_schema,
     conform,
 )
+from firmly_nb.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
+MOST_HELD = 32 * 2**20  # bytes of a file that are in memory while they are looked through
 FEW_GROUPS = 2  # of rows of a file
 NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
 FEW_FILES = 500  # of more it would be a hundred megabytes
@@ -90,6 +89,11 @@ class PartFile:
         """Number of rows."""
         return int(self.bounds[-1])
 
+    @property
+    def is_checked(self) -> bool:
+        """True if nobody need look any more whether it is what was saved."""
+        return self._unchecked is None
+
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
         return name in self._names
@@ -104,15 +108,32 @@ class PartFile:
         OSError
             If it cannot be read.
         """
+        if self._unchecked:
+            self._believe(self._unchecked.difference(self.path))
+
+    def _believe(self, difference: str | None) -> None:
         # A change that Parquet does not notice would be another quantity, or no cart.
-        if self._unchecked and (difference := self._unchecked.difference(self.path)):
+        if difference:
             raise ValueError(difference)
         self._unchecked = None
 
+    @contextmanager
+    def _source(self) -> Iterator[Any]:
+        """Open the file, which is what was saved; one that is still to be checked is read once."""
+        known = self._unchecked
+        if known and known.size <= MOST_HELD:
+            content = self.path.read_bytes()
+            self._believe(known.difference_of(content))
+            yield pa.BufferReader(content)
+            return
+        self.check()
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            yield source
+
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
-        self.check()
-        with pa.OSFile(str(self.path)) as source:
+        with self._source() as source:
             file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
             known = set(self._names)
             if "reordered" not in known:
@@ -129,9 +150,7 @@ class PartFile:
     @contextmanager
     def groups(self) -> Iterator[RowGroups]:
         """Open a file that is what was saved, and give its groups of rows."""
-        self.check()
-        # Opened here, its file system need not be looked for.
-        with pa.OSFile(str(self.path)) as source:
+        with self._source() as source:
             file = pq.ParquetFile(source, metadata=self._metadata)
             yield RowGroups(file, self._names, told=self.is_known)
 
@@ -504,34 +523,14 @@ class EventPositions:
 
 def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Do the same for each, several at a time; where a file is damaged the error is the result."""
-    found: list[Any] = [None] * len(items)
-    todo = deque(enumerate(items))
 
-    def go_on() -> None:
-        # Whoever is free takes the next: to hand over each by itself takes as long as the work.
-        while todo:
-            try:
-                at, item = todo.popleft()
-            except IndexError:  # another thread took the last
-                return
-            try:
-                found[at] = work(item)
-            except DAMAGED as error:
-                found[at] = error
-
-    others = min(os.cpu_count() or 1, MOST_AT_ONCE, len(items)) - 1
-    if others < 1:
-        go_on()
-        return found
-    with ThreadPoolExecutor(max_workers=others) as pool:
+    def safely(item: Any) -> Any:
         try:
-            under_way = [pool.submit(go_on) for _ in range(others)]
-            go_on()
-        finally:
-            todo.clear()  # an interrupt need not wait for the rest
-    for one in under_way:
-        one.result()
-    return found
+            return work(item)
+        except DAMAGED as error:
+            return error
+
+    return in_threads(safely, items, min(MOST_AT_ONCE, len(items)))
 
 
 def failed(found: Any) -> bool:
