@@ -369,7 +369,7 @@ def _look(
     own = block.own_reasons
     with known.lock:
         doubts.add(block, own)
-    one = times_of(block, own, gathered, known.cancelled)
+    one = times_of(block, own, gathered, known.cancelled, in_place=block.is_own)
     stage = block.name, block.ends
     del block, own
     ordered = places(one.times_ms)

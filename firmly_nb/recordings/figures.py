@@ -74,7 +74,7 @@ MOST_SEARCHED = 100_000  # events of an older set; to read what more held would 
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
 AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
-OFTEN = 0.25  # of the orders: stages of more have a place for each of them
+OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
@@ -757,6 +757,7 @@ def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) 
         rows=numbers,
         place=place,
         which=codes,
+        is_own=True,
     )
 
 
