@@ -67,7 +67,7 @@ NO_PERSON_MEETS = {
         "store/files.read", "store/files._check_version", "store/files._save",
         "store/columns.__init__", "store/columns._read_events", "store/write.recorded_of",
         "recorder/records.from_dict", "disk.write_whole", "disk.lock",
-        "recorder/records.checked_fields", "store/columns.check", "sweep/plan.check",
+        "recorder/records.checked_fields", "store/columns._believe", "sweep/plan.check",
         "sweep/plan.read",
     },
     "words about an entry of a HAR; a warning names the file and the entry": {

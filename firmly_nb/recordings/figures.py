@@ -615,10 +615,8 @@ class _Stages:
         return StageColumns([*known], **found)
 
 
-def _values(values: pa.ChunkedArray | Same | NDArray[np.bool_], name: str) -> Any:
+def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
     """Return a column of stages as ``_Rows`` have it."""
-    if isinstance(values, np.ndarray):
-        return values
     if name not in NAMED:
         return _plain(values, _empty(name))
     return (np.int32(0), [values.value]) if isinstance(values, Same) else coded(values)

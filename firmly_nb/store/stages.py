@@ -71,8 +71,6 @@ NAMED = ("stage", "from_milestone", "to_milestone")
 FLAGS = ("coalesced", "together", "gathered")
 COUNTED = ("n_events", "n_coalesced")
 OF_RUNS = ("to_milestone", "place")  # what a file says of a stage instead
-FLAGGED = "flagged"  # the rows of a file that have a flag, where these are few
-MOST_NOTED = 1_000
 COUNTS = "counts"  # what these are of all orders, which no file has as a column
 NOTED = "firmly_nb.stages"  # what a file says of all rows of each stage
 GROUP_ROWS = 122_880  # as many as DuckDB reads at once
@@ -244,16 +242,13 @@ def _notes(table: pa.Table, orders: int) -> dict[str, Any] | None:
         )
     n, shared = (table[name].drop_null().to_numpy() for name in COUNTED)
     counts = [int(each) for each in (n.sum(), shared.sum(), np.count_nonzero(n))]
-    flagged = {name: np.flatnonzero(table[name].to_numpy()).tolist() for name in FLAGS}
-    if sum(map(len, flagged.values())) > MOST_NOTED:
-        flagged = {}
-    return {"runs": runs, COUNTS: counts, FLAGGED: flagged}
+    return {"runs": runs, COUNTS: counts}
 
 
 class Picked(NamedTuple):
     """Some of the stages of a part, as far as they had to be read."""
 
-    columns: Mapping[str, pa.ChunkedArray | Same | NDArray[np.bool_]]
+    columns: Mapping[str, pa.ChunkedArray | Same]
     runs: Sequence[Run]
     counts: Sequence[int] | None = None  # of all orders of the part, where the file says so
 
@@ -286,14 +281,12 @@ def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | Non
             plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
             return Picked.of(groups.read(wanted, [*plain - {COUNTS}]), names)
         read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
-        known = {}
-        for name in {*FLAGS} & {*names}:
-            if (rows := notes.get(FLAGGED, {}).get(name)) is not None:
-                flags = np.zeros(source.rows, dtype=bool)
-                flags[rows] = True
-                known[name] = np.concatenate([flags[:0], *(flags[a:b] for a, b in read)])
-            elif len(same := {groups.same(group, name) for group in wanted}) == 1 and all(same):
-                known[name] = same.pop()
+        same = {name: {groups.same(group, name) for group in wanted} for name in FLAGS}
+        known = {
+            name: found.pop()
+            for name, found in same.items()
+            if name in names and len(found) == 1 and None not in found
+        }
 
         def row(before: int) -> int:
             return sum(min(end, before) - min(begin, before) for begin, end in read)
