@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import weakref
 from contextlib import suppress
 from glob import escape
@@ -17,6 +18,33 @@ from tempfile import mkdtemp
 from typing import Any
 
 KEPT_BYTES = 100  # of a name; some file systems allow 143
+
+
+def check_is_file(path: Path) -> None:
+    """Look that a file is there: a pipe would keep whoever opens it waiting, a device has no end.
+
+    Raises
+    ------
+    OSError
+        If something else is there, or nothing.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "It is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "It is not a file", str(path))
+
+
+def read_whole(path: Path) -> bytes:
+    """Read a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is not a file.
+    """
+    check_is_file(path)
+    return path.read_bytes()
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
