@@ -50,7 +50,7 @@ from firmly_nb.latency.design import (
 from firmly_nb.latency.effect import shift_function
 from firmly_nb.latency.looks import Blocks, blocks_of
 from firmly_nb.latency.predict import More, more_needed
-from firmly_nb.latency.quantiles import in_order, type_7
+from firmly_nb.latency.quantiles import in_order, quantiles_of_sorted, type_7, values_needed
 from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Levels, Margins
 from firmly_nb.latency.verdict import (
     Found,
@@ -123,7 +123,7 @@ class WholeOrder:
     n_a, n_b
         Placed orders with a time.
     p50_a_ms, p50_b_ms, p95_a_ms, p95_b_ms
-        Their medians and p95; they decide nothing.
+        Their medians and p95; they decide nothing. p95 is not a number below 72 orders.
     """
 
     verdict: str
@@ -410,9 +410,7 @@ def _with_more(found: Found, whole: Whole) -> Found:
 
 def _whole_order(verdict: str, times: Sequence[Floats]) -> WholeOrder:
     a, b = map(in_order, times)
-    return WholeOrder(
-        verdict, len(a), len(b), type_7(a, 0.5), type_7(b, 0.5), type_7(a, 0.95), type_7(b, 0.95)
-    )
+    return WholeOrder(verdict, len(a), len(b), type_7(a, 0.5), type_7(b, 0.5), _p95(a), _p95(b))
 
 
 def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[str]:
@@ -578,9 +576,18 @@ def _stage_row(one: Stage) -> tuple[str | Cell, ...]:
     )
 
 
+def _p95(ms: Floats) -> float:
+    return quantiles_of_sorted(ms, [0.95])[0].estimate
+
+
 def _how(found: Comparison) -> str:
-    a, b = found.order.p95_a_ms, found.order.p95_b_ms
-    p95 = f" p95: A {duration(a)}, B {duration(b)}." if found.order.n_a and found.order.n_b else ""
+    order = found.order
+    sides = {"A": (order.n_a, order.p95_a_ms), "B": (order.n_b, order.p95_b_ms)}
+    known = [f"{side} {duration(ms)}" for side, (_, ms) in sides.items() if not math.isnan(ms)]
+    few = [f"{side} {count(n)}" for side, (n, ms) in sides.items() if n and math.isnan(ms)]
+    lacks = f"{count(values_needed(0.95))} placed orders are needed, there are {listed(few)}"
+    said = [*known, *([lacks] if few else [])]
+    p95 = f" p95: {', '.join(said)}." if said else ""
     return (
         "Bars: the interval; marks: both margins, and no change between them. Family-wise level "
         f"95%: of the three questions, and of the stages.{p95}"

@@ -142,13 +142,13 @@ NEEDED = {
 
 
 def check_columns(found: pa.Schema, table: Table) -> None:
-    """Look whether a file has columns of a table: ``conform`` makes numbers of numbers only.
+    """Look whether a file is one of a table: any other wrong column costs that column only.
 
     Raises
     ------
     ValueError
-        If one that is needed is missing, one comes twice, or one is text where numbers are
-        declared, or the other way round.
+        If a column that is needed is missing, or is text where numbers are declared, or the other
+        way round; or if one comes twice.
 
     Examples
     --------
@@ -159,14 +159,13 @@ def check_columns(found: pa.Schema, table: Table) -> None:
     """
     if len(set(found.names)) < len(found.names):
         raise ValueError("it has two columns of one name")
+    kinds = {column.name: arrow_type(column.dtype) for column in table.columns}
     for name in NEEDED[table.name]:
         if name not in found.names or pa.types.is_null(found.field(name).type):
             raise ValueError(f"it has no column {name}")
-    kinds = {column.name: arrow_type(column.dtype) for column in table.columns}
-    for field in found:
-        declared = kinds.get(field.name, field.type)
-        if _sort(field.type) not in {"null", _sort(declared)}:
-            raise ValueError(f"its column {field.name} is {field.type}, not {declared}")
+        kind = found.field(name).type
+        if _sort(kind) != _sort(kinds[name]):
+            raise ValueError(f"its column {name} is {kind}, not {kinds[name]}")
 
 
 def _sort(kind: pa.DataType) -> str:
@@ -174,8 +173,6 @@ def _sort(kind: pa.DataType) -> str:
         kind = kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         return "text"
-    if pa.types.is_null(kind):
-        return "null"
     return "nested" if pa.types.is_nested(kind) else "number"
 
 
