@@ -123,6 +123,19 @@ class PhaseClock:
         self.times[event_name] = monotonic_ns()
         self.sent = self.sent or is_ours
 
+    def how_far(self) -> str:
+        """Say how far a request came of which nothing was sent."""
+        if SENDING in self.times:
+            return "the proxy did not respond"
+        for phase, words in (
+            ("start_tls", "TLS was not agreed on"),
+            ("connect_tcp", "no connection"),
+        ):
+            if f"connection.{phase}.started" in self.times:
+                is_over = f"connection.{phase}.complete" in self.times
+                return "the connection was just there" if is_over else words
+        return "what comes before it took all of the time"
+
     @property
     def connected(self) -> bool:
         """True if a connection was opened for this request."""
@@ -565,9 +578,9 @@ class _Run:
 
     def _end_by_limit(self) -> None:
         limit = f"no end within {self.job.start.timeout_s:g} s"
-        self.end(
-            "timeout", "Timeout", limit if self.phases.sent else f"{limit} {BEFORE_IT_WAS_SENT}"
-        )
+        if not self.phases.sent:
+            limit = f"{limit} {BEFORE_IT_WAS_SENT}: {self.phases.how_far()}"
+        self.end("timeout", "Timeout", limit)
 
     def _lag_ns(self, now_ns: int) -> int | None:
         return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
