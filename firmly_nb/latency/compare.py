@@ -584,7 +584,7 @@ def _how(found: Comparison) -> str:
     order = found.order
     sides = {"A": (order.n_a, order.p95_a_ms), "B": (order.n_b, order.p95_b_ms)}
     known = [f"{side} {duration(ms)}" for side, (_, ms) in sides.items() if not math.isnan(ms)]
-    few = [f"{side} {count(n)}" for side, (n, ms) in sides.items() if n and math.isnan(ms)]
+    few = [f"{count(n)} of {side}" for side, (n, ms) in sides.items() if n and math.isnan(ms)]
     lacks = f"{count(values_needed(0.95))} placed orders are needed, there are {listed(few)}"
     said = [*known, *([lacks] if few else [])]
     p95 = f" p95: {', '.join(said)}." if said else ""
