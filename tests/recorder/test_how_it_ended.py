@@ -343,7 +343,8 @@ MORE_ROWS = {
         stream([("message", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
         "'message'"),
     "a milestone with a listed error": (
-        stream([("item-added", DECLINED)]), "incomplete", "unknown", None, None, ""),
+        stream([("item-added", DECLINED)]), "incomplete", "unknown", None, None,
+        "'item-added', with the error ErrorPaymentDeclined, is a milestone, and no end of"),
     "a milestone with an order number": (
         stream([("shipping-updated", {"cart": NUMBER})]), "incomplete", "yes", "T-1", None, ""),
     "a failure of no list under an unknown name": (
