@@ -845,10 +845,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _finders(values: tuple[str, ...]) -> Finders:
     """Return how the values are found; longer ones first, as they hold the others."""
     finders: list[_Finder] = []
-    names = {_letters(first) + _letters(last) for first in values for last in values}
+    alone = set(map(_letters, values))
     for value in sorted(_spellings(values), key=len, reverse=True):
         core, is_word = _telephone(value), _is_word(value)
-        is_name = is_word and " " in value and _letters(value) in names
+        # A whole name begins with words that are a value on their own: the first name.
+        begins = (value[: space.start()] for space in re.finditer(" ", value))
+        is_name = is_word and any(_letters(begin) in alone for begin in begins)
         if core:
             # The digits before those that all spellings share: a country's or an area's.
             before = "".join(f"(?:{_digit(d)}{_GAP})?" for d in _digits(value)[: -len(core)])

@@ -48,7 +48,7 @@ from firmly_nb.api.snapshots import (
     unsubmitted,
     why_unread,
 )
-from firmly_nb.outcomes import Existence, OutcomeName
+from firmly_nb.outcomes import YES, Existence, OutcomeName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -647,8 +647,16 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         error_description=record.error_description and text(record.error_description),
         unfinished=record.unfinished and text(record.unfinished),
         encoding=record.encoding and text(record.encoding),
+        settled=record.settled and _masked_answer(record.settled, start),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def _masked_answer(settled: Settled, start: Start) -> Settled:
+    """Return a cart's answer in which its own words name nobody; an order number is none of them."""
+    if settled.order_exists == YES:
+        return settled
+    return replace(settled, evidence=masked_text(settled.evidence, start))
 
 
 def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
@@ -696,9 +704,18 @@ def tellable(order: Recorded) -> Recorded:
     'to ***'
     """
     start, events, end, cut_off, warnings = order
-    named = [_changed(event, event=_masked_name(event.event, start)) for event in events]
+    named = [_tellable_event(event, start) for event in events]
     said = [masked_text(text, start) for text in warnings]
     return Recorded(start, named, masked(end, start), cut_off, said)
+
+
+def _tellable_event(event: Event, start: Start) -> Event:
+    """Return an event of which no name, order number or path of an unread cart names a person."""
+    data = event.outline
+    told = [*order_numbers(data), why_unread(data, event.event, start.milestones) or ""]
+    if any(masked_text(text, start) != text for text in told):
+        return masked(event, start)
+    return _changed(event, event=_masked_name(event.event, start))
 
 
 def masked_text(text: str, start: Start) -> str:
