@@ -164,10 +164,11 @@ def order_number(data: object) -> str | None:
     It stands in the order, in the cart, beside them, or in an object that holds these. A text with
     a digit is taken as it is, without the blanks around it, and a whole number as a text. Nothing
     else is an order number, and neither is 0, -1, a text without a digit, such as ``null`` or
-    ``N/A``, a template such as ``{{number_1}}`` or words such as ``502 Bad Gateway``. Capital letters alone are one where the cart says that it is
-    submitted, six or more of them, unless they are a word such as ``PENDING``. Of lists those are
-    looked into that hold orders, such as ``orders``: others hold what is ordered, not whether it
-    was. Neither is ``merchant_custom_data``, which may hold another order.
+    ``N/A``, a template such as ``{{number_1}}`` or words such as ``502 Bad Gateway``. Capital
+    letters alone are one where the cart says that it is submitted, six or more of them, unless they
+    are a word such as ``PENDING``. Of lists those are looked into that hold orders, such as
+    ``orders``: others hold what is ordered, not whether it was. Neither is
+    ``merchant_custom_data``, which may hold another order.
 
     Examples
     --------

@@ -653,7 +653,7 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
 
 
 def _masked_answer(settled: Settled, start: Start) -> Settled:
-    """Return a cart's answer in which its own words name nobody; an order number is none of them."""
+    """Return a cart's answer in which its own words name nobody; an order number stays."""
     if settled.order_exists == YES:
         return settled
     return replace(settled, evidence=masked_text(settled.evidence, start))
