@@ -150,11 +150,9 @@ def personal_values(*addresses: Mapping[str, Any]) -> tuple[str, ...]:
         names = [str(address.get(key) or "").strip() for key in ("first_name", "last_name")]
         values = [" ".join(names), *(str(address.get(key) or "") for key in VALUE_KEYS)]
         values += [word for name in names if " " in name for word in _telling_words(name)]
-        mailbox, _, host = str(address.get("email") or "").partition("@")
-        untagged = mailbox.partition("+")[0]
-        values += [f"{untagged}@{host}"] if untagged != mailbox else []
-        boxes = (mailbox, untagged)
-        values += [box for box in boxes if len(box) >= TELLING or not box.isalpha()]  # not info
+        mailbox = str(address.get("email") or "").partition("@")[0]
+        if len(mailbox) >= TELLING or not mailbox.isalpha():  # not info, sales
+            values.append(mailbox)
         found.update(dict.fromkeys(v for value in values if len(v := value.strip()) >= SHORTEST))
     return tuple(found)
 
@@ -460,14 +458,10 @@ def _masked(
         if is_personal(key):
             new = MASK if item else item
         elif _is_public(key, in_catalogue) and not isinstance(item, dict):
-            # A number may happen to be that of the telephone: it is the order's all the same. A
-            # name may be in it, and in a product's title.
+            # A number may happen to be that of the telephone: it is the order's all the same.
             is_number = plain_name(key) == _NUMBER_NAME
-            looked_for = tuple(
-                finder
-                for finder in telling
-                if not (is_number and finder.reading == "digits")
-                and not (finder.is_name and (is_number or in_catalogue))
+            looked_for = (
+                tuple(f for f in telling if f.reading != "digits") if is_number else telling
             )
             new = _masked(item, looked_for, kept, depth - 1, in_catalogue)
         else:
@@ -504,8 +498,7 @@ class _Finder(NamedTuple):
     needle: bytes
     reading: Literal["words", "letters", "digits", "encoded"]
     pattern: str
-    is_telling: bool  # names a person wherever it stands: e-mail, telephone, street, whole name
-    is_name: bool = False  # a whole name
+    is_telling: bool  # names a person wherever it stands: e-mail, telephone, street
 
 
 Finders = tuple[_Finder, ...]
@@ -659,7 +652,7 @@ _APART = re.compile(rf"{_SOME_BYTES}(?![\w.])")
 _APART_CUT = re.compile(rf"({_SOME_BYTES})[\s,:]{{0,3}}(?:0x)?-?[0-9A-Fa-f]?\Z")
 _LAST_NUMBER = re.compile(r"[\s,:]+[^\s,:]*\Z")
 LONGEST_BEGUN = 1_000
-_CONTROLS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|[=\\]\r?\n")
+_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
 # What nobody sees: the default ignorable code points of Unicode.
 _UNSEEN = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -671,17 +664,9 @@ def _plain(text: str) -> str:
     """Return a text without what nobody sees, and letters of other widths and styles as letters."""
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).translate(_ALIKE)
-    return _OTHER_DIGIT.sub(_digit_of, plain)
+    return _OTHER_DIGIT.sub(_digit_of, unicodedata.normalize("NFKC", _UNSEEN.sub("", text)))
 
 
-# Letters of other scripts that look like ours, and the i of Turkish.
-_ALIKE = str.maketrans(
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0410\u0412\u0415\u041a\u041c\u041d"
-    "\u041e\u0420\u0421\u0422\u0425\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1"
-    "\u03a4\u03a5\u03a7\u03bf\u03bd\u0131",
-    "aeopcyxijsABEKMHOPCTXABEZHIKMNOPTYXovi",
-)
 _OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of another script
 
 
@@ -792,7 +777,7 @@ def _only_letters(folded: bytes) -> bytes:
 def _folded(text: str) -> bytes:
     """Return a text without case, accents and what nobody sees."""
     if not text.isascii():
-        text = _UNSEEN.sub("", unicodedata.normalize("NFKD", text).translate(_ALIKE).casefold())
+        text = _UNSEEN.sub("", unicodedata.normalize("NFKD", text).casefold())
         text = _OTHER_DIGIT.sub(_digit_of, _ACCENTS.sub("", text))
     return text.encode("utf-8", "replace").lower()
 
@@ -845,12 +830,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _finders(values: tuple[str, ...]) -> Finders:
     """Return how the values are found; longer ones first, as they hold the others."""
     finders: list[_Finder] = []
-    alone = set(map(_letters, values))
     for value in sorted(_spellings(values), key=len, reverse=True):
-        core, is_word = _telephone(value), _is_word(value)
-        # A whole name begins with words that are a value on their own: the first name.
-        begins = (value[: space.start()] for space in re.finditer(" ", value))
-        is_name = is_word and any(_letters(begin) in alone for begin in begins)
+        core = _telephone(value)
         if core:
             # The digits before those that all spellings share: a country's or an area's.
             before = "".join(f"(?:{_digit(d)}{_GAP})?" for d in _digits(value)[: -len(core)])
@@ -859,15 +840,14 @@ def _finders(values: tuple[str, ...]) -> Finders:
         else:
             spelled = "".join(_SPACE if char == " " else _char(char) for char in value)
             pattern = f"(?P<value>{spelled})"
-            if len(value) < TELLING or is_word:
+            if len(value) < TELLING or _is_word(value):
                 pattern = f"{_BEGIN}{pattern}{_END}"
         finders.append(
             _Finder(
                 needle=core.encode() or _letters(value),
                 reading="digits" if core else "words" if value.isalnum() else "letters",
                 pattern=pattern,
-                is_telling=is_name or (len(value) >= TELLING and not is_word),
-                is_name=is_name,
+                is_telling=len(value) >= TELLING and not _is_word(value),
             )
         )
     for form in dict.fromkeys(form for value in values for form in _encoded(value)):
@@ -902,7 +882,7 @@ def _spellings(values: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for value in values:
         spaced = " ".join(unicodedata.normalize("NFC", value).split())
-        found |= dict.fromkeys((spaced, spaced.replace(" & ", " and ")))
+        found[spaced] = None
         street = _HOUSE_NUMBER.sub("", spaced)
         if street != spaced and " " in street and len(street) >= TELLING:
             found[street] = None
@@ -944,9 +924,8 @@ def _char(char: str) -> str:
         ways[f"[{_DASHES}]"] = None
     if char == "+":  # in the query of an address it is a blank
         ways[r"\s"] = None
-    if char in _APOSTROPHES:  # it may be left out, be a blank, or be escaped for SQL and shells
+    if char in _APOSTROPHES:
         ways.update(dict.fromkeys((f"[{_APOSTROPHES}]", f"{_AMP}[ar](?:pos|squo){_SEMICOLON}")))
-        return rf"(?:{'|'.join(ways)}|[\s\-\\]){{0,4}}"
     return f"(?:{'|'.join(ways)})"
 
 

@@ -217,17 +217,6 @@ def test_a_telephone_number_is_masked_whatever_stands_between_its_digits(telepho
         ("Apt. 99\u201199Q, Apt. 99\u2011Q", "Apt. 99\u201199Q, ***"),
         ("206 555\u20130147", "***"),
         ("Dear O'Qui=\r\nll", "Dear ***"),
-        ("O'Qui\\\nll", "***"),
-        ("\x1b[1mZ\x1b[0mo\u00eb", "***"),
-        ("OQUILL, ZOE", "***, ***"),
-        ("O Quill, O''Quill, O'\\''Quill", "***, ***, ***"),
-        ("ZoeOQuill, zoe-oquill-1, zoe_oquill", "***, ***-1, ***"),
-        ("O'Qu\u0131ll", "***"),
-        ("Z\u043e\u00eb \u041e'Quill", "***"),
-        ("ZOE.OQUILL@PLANTED.EXAMPLE", "***"),
-        ("zoeoquill@planted.example", "***@planted.example"),
-        ("Quill and S\u00f8ns", "***"),
-        ("Oquilling, Quills, the eq quill", "Oquilling, Quills, the eq quill"),
     ],
 )
 def test_a_value_is_masked_where_letters_and_signs_were_lost_or_replaced(text, masked):
@@ -412,20 +401,6 @@ def test_strings_looked_at_for_themselves_are_masked_as_the_whole_is(tree, quote
         rest = {"a": tree, "b": quoted}
         if is_without_personal(orjson.dumps(rest).decode(), values):
             assert mask_personal(rest, values) == rest
-
-
-def test_a_whole_name_is_masked_wherever_it_stands_but_in_numbers_and_titles():
-    kept = {"platform_order_number": "ADA-EXAMPLE-1", "shop_id": "ada-example.test"}
-    data = {
-        "recipients": {"Ada Example": {"display_name": "ada example"}},
-        "status": "held for Ada Example",
-        "order": {**kept, "line_items": [{"description": "The Ada Example Tee"}]},
-    }
-    assert mask_personal(data, EXAMPLE) == {
-        **data,
-        "recipients": {"***": {"display_name": "***"}},
-        "status": "held for ***",
-    }
 
 
 @pytest.mark.parametrize("number", ["2065550100", 2065550100, "T-2065550100"])

@@ -401,7 +401,7 @@ def test_a_part_of_an_order_that_failed_is_found_and_is_no_failure_of_the_order(
     assert error_beside(data) is None
 
 
-OF_ADA = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada Li", "Ada"])
+OF_ADA = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada Li", "ada@li.test"])
 
 
 def test_what_a_cart_said_afterwards_names_nobody_on_disk():
@@ -413,7 +413,7 @@ def test_what_a_cart_said_afterwards_names_nobody_on_disk():
 
 
 def test_what_is_told_of_an_event_names_nobody_where_its_data_does():
-    data = {"Ada Li": {"order": {"line_items": []}}}
+    data = {"ada@li.test": {"order": {"line_items": []}}}
     event = Event(1, "order-placed", data, 1, 1, "user", 0.0, 1, False, 0.0, 9)
     told = tellable(Recorded(OF_ADA, [event], End("placed", 9)))
     assert told.events[0].data == {"***": {"order": {"line_items": []}}}
