@@ -401,7 +401,9 @@ def test_a_part_of_an_order_that_failed_is_found_and_is_no_failure_of_the_order(
     assert error_beside(data) is None
 
 
-OF_ADA = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada Li", "ada@li.test"])
+OF_ADA = Start(
+    "r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada Li", "ada@li.test"]
+)
 
 
 def test_what_a_cart_said_afterwards_names_nobody_on_disk():
