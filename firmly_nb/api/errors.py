@@ -29,7 +29,7 @@ TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NAMED_BY = ("error", "name", "code", "error_code", "errorCode", "errorType")
 DESCRIBED_BY = (
-    *("description", "message", "error_description", "detail", "Message", "title"),
+    *("description", "message", "error_description", "detail", "title"),
     *("faultstring", "errorMessage", "reason", "msg"),
 )
 # Under these gateways and frameworks put an error into another object; none of the API does.
@@ -305,6 +305,8 @@ def _found_in(
     payload: dict[str, Any], fallback: str, http_status: int | None, deeper: int
 ) -> FirmlyError:
     """Return the error that an object names, or that is inside it, at most so much deeper."""
+    if any(key[:1].isupper() for key in payload):  # Error, Code, Message
+        payload = {key[:1].lower() + key[1:]: value for key, value in payload.items()} | payload
     own = _named_here(payload, fallback, http_status)
     if own.error in LISTED_STATUSES or not deeper:
         return own
@@ -324,9 +326,13 @@ def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None)
     said = [name.strip() for name in map(payload.get, NAMED_BY) if isinstance(name, str)]
     if isinstance(more := payload.get("extensions"), dict):  # of GraphQL
         said += [name.strip() for name in map(more.get, NAMED_BY) if isinstance(name, str)]
+    # Some write name and words as one: ErrorPaymentDeclined: no funds.
+    parts = [one for one in (name.partition(": ") for name in said) if one[0] in PLACE_ORDER_ERRORS]
+    said = [*(first for first, *_ in parts), *said]
     names = [name for name in said if name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
     words = [*filter(None, map(payload.get, DESCRIBED_BY)), *filter(None, [payload.get("errors")])]
+    words += [rest for *_, rest in parts if rest]
     text = next((word for word in words if isinstance(word, str)), (*words, "")[0])
     number = payload.get("code")
     if not text and name == "UnknownError" and isinstance(number, int | str):
