@@ -469,7 +469,9 @@ class FormWatcher:
             self._form.looked = settled_words(recording)
 
     def _list_runs(self) -> None:
-        self._form.runs = [{**begun, **run_words(run, self._settled)} for begun, run in self._listed]
+        self._form.runs = [
+            {**begun, **run_words(run, self._settled)} for begun, run in self._listed
+        ]
 
     def _put_run(self, state: str, run: OrderRun, doing: str) -> None:
         told = ", ".join(words for *_, words in ends_of(run.recordings)) if run.count > 1 else ""
