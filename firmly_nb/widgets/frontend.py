@@ -93,7 +93,6 @@ def the_lab(lab: object) -> Lab:
     return lab
 
 
-@cache
 def module(name: str) -> str:
     """Return the source of a widget's module with all that it imports.
 

@@ -358,8 +358,11 @@ class Timeline(Fields, anywidget.AnyWidget):
     def _finish(self, recording_id: str, end: Record) -> None:
         self._keep(Recording([*self._running[recording_id].records, end]))
         self._send_events()
-        self.send({"kind": "order", "order": self._state(recording_id)})
-        self._throttle.now()
+        try:
+            self.send({"kind": "order", "order": self._state(recording_id)})
+        finally:
+            # Whatever failed, the state has the end: else an order would be under way for ever.
+            self._throttle.now()
 
     def _keep(self, recording: Recording) -> None:
         number = self._number(recording.recording_id)
