@@ -370,7 +370,7 @@ def diagnose(environment: str | None, **given: Any) -> Reach:
         missing = str(error)
         lab = connect(environment, app_id="none", **given)
     with lab:
-        return follow(submit(look, lab._open(), missing))  # noqa: SLF001
+        return follow(submit(look, lab._open(), missing))  # noqa: SLF001 - of this file
 
 
 @public

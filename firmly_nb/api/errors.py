@@ -159,7 +159,7 @@ class FirmlyError(Mistake, Exception):
         return refuses_token(self.error, self.http_status)
 
 
-class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
+class InvalidInput(FirmlyError):
     """Error for a request that did not pass the API's validation."""
 
     code = "FNB201"
@@ -171,55 +171,55 @@ class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its erro
             self.code = "FNB228"
 
 
-class Unauthorized(FirmlyError):  # noqa: N818
+class Unauthorized(FirmlyError):
     """Error for a device token that is missing, malformed or too old."""
 
     code = "FNB202"
 
 
-class InvalidAppId(FirmlyError):  # noqa: N818
+class InvalidAppId(FirmlyError):
     """Error for an app id that is missing or unknown."""
 
     code = "FNB203"
 
 
-class Forbidden(FirmlyError):  # noqa: N818
+class Forbidden(FirmlyError):
     """Error for an app id without access to the merchant."""
 
     code = "FNB204"
 
 
-class ProductNotFound(FirmlyError):  # noqa: N818
+class ProductNotFound(FirmlyError):
     """Error for a variant that the merchant does not have."""
 
     code = "FNB205"
 
 
-class NotEnoughStock(FirmlyError):  # noqa: N818
+class NotEnoughStock(FirmlyError):
     """Error for a quantity above the merchant's stock."""
 
     code = "FNB206"
 
 
-class PaymentDeclined(FirmlyError):  # noqa: N818
+class PaymentDeclined(FirmlyError):
     """Error for a declined payment; nothing was ordered."""
 
     code = "FNB207"
 
 
-class StoreUnavailable(FirmlyError):  # noqa: N818
+class StoreUnavailable(FirmlyError):
     """Error for a merchant that cannot be reached at the moment."""
 
     code = "FNB208"
 
 
-class CartNotFound(FirmlyError):  # noqa: N818
+class CartNotFound(FirmlyError):
     """Error for a device without a cart at the merchant."""
 
     code = "FNB209"
 
 
-class RateLimited(FirmlyError):  # noqa: N818
+class RateLimited(FirmlyError):
     """Error for too many requests."""
 
     code = "FNB210"

@@ -239,7 +239,7 @@ def _plain(value: Any) -> Any:
 
 def _workbook(tables: Iterable[tuple[str, Table, pd.DataFrame]]) -> bytes:
     # Where it is missing, pandas would not say what to install.
-    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401 - a look
 
     held = io.BytesIO()
     with pd.ExcelWriter(

@@ -27,6 +27,7 @@ from firmly_nb.display.text import (
     count,
     duration,
     interval,
+    is_are,
     listed,
     number,
     percent,
@@ -527,10 +528,10 @@ class _Slowest:
         """Say which groups are the slowest, if it is not one alone."""
         tied = (whole.group, *whole.open)
         times = listed(self._p50(self.whole, g) for g in tied)
-        verb = "is" if len(whole.told) == 1 else "are"
         sentence = (
             f"{listed(self.labels[g] for g in tied)} are the slowest and cannot be told apart from "
-            f"one another: p50 {times}. {listed(self.labels[g] for g in whole.told)} {verb} faster."
+            f"one another: p50 {times}. {listed(self.labels[g] for g in whole.told)} "
+            f"{is_are(len(whole.told))} faster."
         )
         return Told(sentence, notes=(*self._notes(whole), *said))
 

@@ -752,9 +752,9 @@ def _lag(orders: pd.DataFrame, stages: Sequence[_Stage]) -> Iterator[str]:
     shortest = min(stages, key=lambda one: one.median_ms)
     if lag > PART * shortest.median_ms:
         yield (
-            f"Schedule lag: orders started up to {duration(lag)} after their time (p99), more than "
-            f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
-            f"scheduled_order_latency_ms counts it in."
+            f"Late start: orders started up to {duration(lag)} after their planned start (p99), "
+            f"more than {stated_percent(PART)} of {shortest.name} "
+            f"({duration(shortest.median_ms)}); scheduled_order_latency_ms counts it in."
         )
 
 

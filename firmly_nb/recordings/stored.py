@@ -693,7 +693,8 @@ def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
         below[:] = [each for each in below if not each.startswith(WRITING)]
         if RECORDINGS in names:
             # Beside it lie tables, made of what is in it.
-            names = [each for each in names if Path(each).suffix != SUFFIX] + [RECORDINGS]  # noqa: PLW2901
+            names = [each for each in names if Path(each).suffix != SUFFIX]  # noqa: PLW2901 - fewer
+            names.append(RECORDINGS)
         files += [folder / each for each in names if Path(each).suffix.lower() in {SUFFIX, HAR}]
     return sorted(sets), sorted(files)
 
