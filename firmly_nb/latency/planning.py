@@ -208,7 +208,7 @@ def plan(tables: Tables, change: float, power: float, per_minute: float | None =
     ('tail', 411, 620)
     """
     orders = tables[2]
-    side, _, kinds = sides((tables, tables), from_planned_start=False)
+    [side], kinds = sides([orders], from_planned_start=False)
     now = _present(side, len(kinds), _tagged(orders))
     questions = _questions(now, change, power)
     rate = per_minute or _per_minute(side) or GENTLE_PER_MINUTE

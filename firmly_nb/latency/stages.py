@@ -538,6 +538,16 @@ class Gathered(NamedTuple):
     of_buffered: Flags  # for each order whether it is of one of these
 
 
+class Look(Protocol):
+    """Whoever looks at each stage once."""
+
+    def add(self, block: StageBlock, own: NDArray[np.int8]) -> None:
+        """Look at a stage, given its own reasons why durations say nothing."""
+
+    def found(self) -> Gathered:
+        """Return which streams were gathered."""
+
+
 class Gatherings:
     """Finds the merchants whose streams were gathered, stage by stage.
 
@@ -552,8 +562,9 @@ class Gatherings:
         self._gathered = np.zeros(len(orders), dtype=bool)
         self._reached = np.zeros(len(orders), dtype=np.int32)
 
-    def add(self, block: StageBlock) -> None:
-        """Look at a stage."""
+    def add(self, block: StageBlock, own: NDArray[np.int8] | None = None) -> None:
+        """Look at a stage; reasons do not matter here."""
+        del own
         is_there = ~np.isnan(block.duration_ms)
         if is_each(block.orders, len(self._reached)):  # of millions no place need be looked up
             self._gathered[:] = block.gathered
@@ -675,19 +686,59 @@ def stage_times(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> lis
         no order completed is there without times.
     """
     blocks = blocks_of(stages, orders)
-    cancelled = is_value(orders["outcome"], CANCELLED)
-    gatherings = Gatherings(orders)
-    known = Gathered(cancelled[:0], frozenset(), cancelled[:0])
-    # Nearly always no merchant's streams were gathered; else the stages are looked at again.
-    while True:
-        ends, found = [], []
+    found = TimesOfStages(orders)
+    while not found.done:
         for block in blocks:
-            gatherings.add(block)
-            ends.append((block.name, block.ends))
-            found.append(times_of(block, block.own_reasons, known, cancelled))
-        if known.buffered or not gatherings.found().buffered:
-            return [found[at] for at in order_of(ends)]
-        known, gatherings = gatherings.found(), Gatherings(orders)
+            found.add(block)
+        found.end()
+    return found.times
+
+
+class TimesOfStages:
+    """Collects the times of stages that hold, stage by stage.
+
+    Nearly always no merchant's streams were gathered. Where some were, that is known at the end
+    only: then ``done`` is false, and all stages have to be added again.
+
+    Parameters
+    ----------
+    orders
+        The orders.
+    look
+        What looks at each stage as well; of uncertainties nothing is held then.
+    """
+
+    def __init__(self, orders: pd.DataFrame, look: Look | None = None) -> None:
+        self.done = False
+        self.times: list[StageTimes] = []
+        self._is_slim = look is not None
+        self._look = look or Gatherings(orders)
+        self._cancelled = is_value(orders["outcome"], CANCELLED)
+        self._known = Gathered(self._cancelled[:0], frozenset(), self._cancelled[:0])
+        self._ends: list[tuple[str, Mapping[str, tuple[int, int]]]] = []
+
+    @property
+    def buffered(self) -> frozenset[str]:
+        """Merchants of whose orders no stage has a time."""
+        return self._known.buffered
+
+    def add(self, block: StageBlock) -> None:
+        """Look at a stage."""
+        own = block.own_reasons
+        if not self.buffered:
+            self._look.add(block, own)
+        one = times_of(block, own, self._known, self._cancelled)
+        self._ends.append((block.name, block.ends))
+        self.times.append(
+            one._replace(uncertainty_us=one.uncertainty_us[:0].copy()) if self._is_slim else one
+        )
+
+    def end(self) -> None:
+        """Put the stages in order of their milestones, unless all have to come again."""
+        known = self._known if self.buffered else self._look.found()
+        self.done = known.buffered == self.buffered
+        self.times = [self.times[at] for at in order_of(self._ends)] if self.done else []
+        self._known, self._ends = known, []
 
 
 def times_of(

@@ -545,6 +545,17 @@ class Selection:
         """Return the recording ids."""
         return self._values(lambda source, rows: source.ids(rows))
 
+    def numbered_with(self, other: Selection) -> tuple[Rows, Rows]:
+        """Return a number for each id of both selections; of some of the same no id is read."""
+        pairs = zip(self.sources, other.sources, strict=False)
+        if len(self.sources) == len(other.sources) and all(a is b for a, b in pairs):
+            return self.chosen, other.chosen
+        import pyarrow as pa
+
+        ids = pa.array([*self.ids(), *other.ids()], pa.string())
+        numbers = ids.dictionary_encode().indices.to_numpy()
+        return numbers[: len(self)], numbers[len(self) :]
+
     def started_at_ns(self) -> list[int]:
         """Return when each began, by the wall clock, in Unix nanoseconds."""
         return self._values(lambda source, rows: source.started_at_ns(rows))
