@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
 LOOK_EVERY = 3  # halvings, after which the pairs that are left are counted
-FEW = 0.5  # pairs for each time: so few are sorted sooner than more halvings are made
+FEW = 1.0  # pairs for each time: so few are sorted sooner than more halvings are made
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
-FEW_TIMES = 1_000  # that say at first about where a factor and its ends are
-CLOSE, NEARLY = 1e-4, 0.02  # how far off that is: a logarithm; a part of the way from the middle
+FEW_TIMES = 1_000  # that say at first about where a factor is
+CLOSE = 1e-4  # how far off that is, as a logarithm
 FEWEST_TIMES = 200  # of a stratum, which are never thinned
 ROUNDING = 1e-13  # of a sum of weighted pairs
 NEXT_TO_NONE = 2.0**-52  # the nearest end of an interval that does not hold 0
@@ -435,29 +435,14 @@ def _reach(pairs: Pairs) -> float:
     return float(max((high_b - low_a).max(), (high_a - low_b).max(), 0.0)) + 1.0
 
 
-def log_interval(
-    pairs: Pairs,
-    middle: float,
-    level: float,
-    near: tuple[float, float] = (-math.inf, math.inf),
-) -> tuple[float, float]:
+def log_interval(pairs: Pairs, middle: float, level: float) -> tuple[float, float]:
     """Return the logarithms of the factors that are not rejected; infinite if open.
 
     Whether 0, no difference, is among them is decided by the test at 0 itself. Where times are tied
     the pairs jump there, and an end close to 0 would not tell on which side of it 0 lies.
-
-    Parameters
-    ----------
-    pairs, middle, level
-        The samples, the factor between them, and the interval's level.
-    near
-        How far from the middle fewer of their quantiles have the ends.
     """
     reach = _reach(pairs)
-    low, high = (
-        _end(pairs, middle, side, reach, level, side * far)
-        for side, far in zip((-1, 1), near, strict=True)
-    )
+    low, high = (_end(pairs, middle, side, reach, level) for side in (-1, 1))
     at_none = balance_of_all(pairs, 0.0)
     if at_none.beyond(level) <= 0:
         return min(low, 0.0), max(high, 0.0)
@@ -468,9 +453,7 @@ def log_interval(
     return min(low, high), high
 
 
-def _end(
-    pairs: Pairs, middle: float, side: int, reach: float, level: float, near: float
-) -> float:
+def _end(pairs: Pairs, middle: float, side: int, reach: float, level: float) -> float:
     """Return the last factor on one side that is not rejected, as seen from the middle.
 
     The balance falls with the factor: only that it is too far off to this side rejects one.
@@ -482,16 +465,10 @@ def _end(
         return beyond if side * found.balance < 0 else beyond - 2 * abs(found.balance)
 
     step = 0.02
-    inside = middle
-    if 0 < near < math.inf:
-        step = near * (1 + NEARLY)
-        inside = middle + side * near * (1 - NEARLY)
-    outside = middle + side * step
+    inside, outside = middle, middle + side * step
     below, above = rejected(inside), rejected(outside)
     if above <= 0 and rejected(side * reach) <= 0:
         return side * math.inf
-    if below > 0 and inside != middle:
-        inside, below, outside, above = middle, rejected(middle), inside, below
     if below > 0:  # so many ties that the balance jumps from one side to the other
         return middle
     while above <= 0:
@@ -500,15 +477,19 @@ def _end(
         above = rejected(outside)
     turn = 0
     while abs(outside - inside) > FINE * max(abs(outside - middle), 1e-9):
-        # On a line between both ends; every third time half-way, as it goes in steps.
+        # On a line between both ends, and a little beyond towards the end that is farther off, so
+        # that both come close; now and then half-way, as it goes in steps.
         turn += 1
-        part = 0.5 if turn % 3 == 0 else min(max(below / (below - above), 0.02), 0.98)
+        part = below / (below - above)
+        little = FINE / 4 * abs(outside - middle) / abs(outside - inside)
+        part += little if part < 0.5 else -little
+        part = 0.5 if turn % 4 == 0 else min(max(part, 0.002), 0.998)
         tried = inside + part * (outside - inside)
         found = rejected(tried)
         if found > 0:
-            outside, above, below = tried, found, below / 2
+            outside, above = tried, found
         else:
-            inside, below, above = tried, found, above / 2
+            inside, below = tried, found
     return _last_step(pairs, inside, outside)
 
 
@@ -528,7 +509,7 @@ def _last_step(pairs: Pairs, inside: float, outside: float) -> float:
 def ends_of(strata: Strata, levels: Sequence[float]) -> tuple[float, list[tuple[float, float]]]:
     """Return the logarithm of how many times as long B takes, and its interval at each level.
 
-    Of very many times few quantiles say where to look for it.
+    Of very many times few quantiles say where to look for the first.
 
     Examples
     --------
@@ -539,17 +520,11 @@ def ends_of(strata: Strata, levels: Sequence[float]) -> tuple[float, list[tuple[
     (2.0, True)
     """
     pairs, near = strata.pairs(), None
-    far = [(-math.inf, math.inf)] * len(levels)
     if len(pairs.a) + len(pairs.b) < len(strata.a) + len(strata.b):
-        few = strata.pairs(FEW_TIMES)
-        near = log_factors(few)
-        about = float(near[0])
-        ends = [log_interval(few, about, level) for level in levels]
-        far = [(low - about, high - about) for low, high in ends]
+        near = log_factors(strata.pairs(FEW_TIMES))
     middle = float(log_factors(pairs, near)[0])
-    return middle, [
-        log_interval(pairs, middle, level, each) for level, each in zip(levels, far, strict=True)
-    ]
+    found = {level: log_interval(pairs, middle, level) for level in set(levels)}
+    return middle, [found[level] for level in levels]
 
 
 def is_shorter(pairs: Pairs, level: float) -> bool:

@@ -407,7 +407,8 @@ def _by_merchant(
     if len(large) < 2:
         return {}
     kinds = method.kinds(strata.codes)
-    each = [_ends(strata.of(kinds == kind), method, levels) for kind in large]
+    narrow = (levels[1], levels[1])
+    each = [_ends(strata.of(kinds == kind), method, narrow) for kind in large]
     if not _differ(each):
         return {}
     n, m = (np.bincount(method.merchants, weights=size).astype(np.intp) for size in (n, m))
