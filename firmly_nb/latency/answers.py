@@ -372,9 +372,7 @@ def stage_answers(
     buffered: frozenset[str],
 ) -> tuple[Stage, ...]:
     """Answer two questions of each stage that both sides have: the typical time and the tail."""
-    pairs = [
-        (side, in_pace(side, use, buffered)) for side, use in zip(both, uses, strict=True)
-    ]
+    pairs = [(side, in_pace(side, use, buffered)) for side, use in zip(both, uses, strict=True)]
     a, b = (
         {one.name: one for one in own if use[one.orders].any()}
         for own, (_, use) in zip(times, pairs, strict=True)
@@ -386,7 +384,7 @@ def stage_answers(
             np.count_nonzero(use[one[name].orders])
             for one, (_, use) in zip((a, b), pairs, strict=True)
         ]
-        asked += min(sizes) >= FEWEST
+        asked += int(min(sizes) >= FEWEST)
     level = method.levels.of((1 - TOGETHER) / (2 * max(asked, 1)))
     whole = _whole_blocks(list(zip(both, uses, strict=True))) if method.levels.looks else None
 

@@ -12,8 +12,6 @@ import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from firmly_nb.display.html import QUIET, notes, page, quiet
 from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, grid_html, grid_text
@@ -254,6 +252,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     --------
     >>> import pandas as pd
     >>> from firmly_nb.latency import STAGES
+    >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> orders = pd.DataFrame({"recording_id": [f"r{i}" for i in range(200)], "outcome": "placed"})
     >>> orders["time_to_order_placed_ms"] = rng.lognormal(7, 0.2, 200)

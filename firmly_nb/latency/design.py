@@ -369,10 +369,7 @@ def arrange(
     in_blocks
         Whether the orders took turns in blocks of one study: its environments may differ.
     """
-    rows: list[Difference] = []
-    if more is not None:
-        of_orders = _rows_of_orders(a, b, NOTED if in_blocks else VOIDS)
-        rows = [*rows_of_kinds(a, b, kinds), *of_orders, *more]
+    rows = [] if more is None else _rows_of_both(a, b, kinds, more, NOTED if in_blocks else VOIDS)
     is_control = np.array([kind.merchant == control for kind in kinds], dtype=bool)
     is_control &= control is not None
     use_a, use_b = a.attempted.copy(), b.attempted.copy()
@@ -380,14 +377,13 @@ def arrange(
     unlike = _empty(a, b)
     if not unlike and not shared.any():
         unlike = _disjoint(kinds, a, b)
-    if not shared.all():
-        use_a &= shared[a.kind]
-        use_b &= shared[b.kind]
+    use_a &= shared[a.kind]
+    use_b &= shared[b.kind]
     name, runs, why_not = "", (_count(a, use_a), _count(b, use_b)), ""
     by_runs = False
     taking_turns = _interleaved_runs(a, b)
-    runs_of = (one.run[(one.run >= 0) & use] for one, use in ((a, use_a), (b, use_b)))
-    common = np.flatnonzero(in_common(*runs_of))
+    runs_a, runs_b = (x.run[(x.run >= 0) & use] for x, use in ((a, use_a), (b, use_b)))
+    common = np.flatnonzero(in_common(runs_a, runs_b))
     if control is not None and not _empty(a, b):
         name, use_a, use_b, runs, why_not = _with_control(a, b, use_a, use_b, is_control, control)
         by_runs = name == "control"
@@ -426,8 +422,7 @@ def arrange(
     voids = [row.what for row in rows if row.effect == VOIDS and row.what in DEFINITIONS]
     if not unlike and voids:
         unlike = _unlike_definitions(rows, voids)
-    if more is not None:
-        rows += _rows_of_runs(a, b, name, runs, len(common), why_not)
+    rows += _rows_of_runs(a, b, name, runs, len(common), why_not)
     design = Design(
         name=name,
         by_runs=by_runs,
@@ -461,9 +456,7 @@ def without_what_differs(
     So two merchants, two hosts, or carts of two sizes, can be held against each other if that is
     asked for. Returns also what was dropped. None if that is of no use.
     """
-    here, there = (
-        np.bincount(one.kind[one.attempted], minlength=len(kinds)) > 0 for one in (a, b)
-    )
+    here, there = (np.bincount(one.kind[one.attempted], minlength=len(kinds)) > 0 for one in (a, b))
     used = np.zeros(len(kinds), dtype=bool)
     used[a.kind] = used[b.kind] = True
     for dropped in DROPS:
@@ -585,6 +578,12 @@ def _why_not(a: Side, b: Side, common: Codes, runs: tuple[int, int]) -> str:
 
 
 # What differs, in words.
+
+
+def _rows_of_both(
+    a: Side, b: Side, kinds: list[Kind], more: Sequence[Difference], environments: str
+) -> list[Difference]:
+    return [*rows_of_kinds(a, b, kinds), *_rows_of_orders(a, b, environments), *more]
 
 
 def rows_of_kinds(

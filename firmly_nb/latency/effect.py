@@ -329,9 +329,9 @@ def log_factors(pairs: Pairs, near: Floats | None = None) -> Floats:
     count = pairs.units
     if not count:
         return np.empty(0)
-    nothing = ROUNDING * np.bincount(
+    nothing: Floats = ROUNDING * np.bincount(
         pairs.unit, weights=pairs.weights * pairs.n * pairs.m, minlength=count
-    )
+    ).astype(np.float64)
     low, high = _around(pairs, near, nothing)
     steps = STEPS if len(pairs.a) + len(pairs.b) < MOST_TIMES else STEPS // 2
     # A range of factors leaves the pairs even; its ends are looked for apart where there is one.

@@ -241,9 +241,7 @@ def _own_of(
         for one in times:
             if not one.done:
                 one.end()
-    return [
-        _Own(own, one.times, one.buffered) for own, one in zip(orders_each, times, strict=True)
-    ]
+    return [_Own(own, one.times, one.buffered) for own, one in zip(orders_each, times, strict=True)]
 
 
 def keyed(keys: Keys, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

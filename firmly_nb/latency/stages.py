@@ -504,15 +504,19 @@ class TableBlocks:
         duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
         coalesced, gathered = flags(stages, "coalesced"), flags(stages, "gathered")
         together = flags(stages, "together") if "together" in stages else None
+        places = stages["place"].to_numpy() if "place" in stages else None
         known = position >= 0
         for code, name in enumerate(names):
             rows = np.flatnonzero((codes == code) & known)
             # Of several ends the last is told, as the last event of an order counts.
             own, first = np.unique(ends[rows[::-1]], return_index=True)
             firsts = {e: int(rows[np.argmax(ends[rows] == e)]) for e in own.tolist()}
+            in_turn = own[np.argsort(-first)].tolist()
+            which = np.empty(len(milestones), dtype=np.intp)
+            which[in_turn] = np.arange(len(in_turn))
             yield StageBlock(
                 name,
-                {milestones[e]: (firsts[e], 0) for e in own[np.argsort(-first)].tolist()},
+                {milestones[e]: (firsts[e], 0) for e in in_turn},
                 position[rows],
                 duration[rows],
                 uncertainty[rows],
@@ -520,7 +524,65 @@ class TableBlocks:
                 gathered[rows],
                 None if together is None else together[rows],
                 rows,
+                None if places is None else places[rows],
+                which[ends[rows]] if len(in_turn) > 1 else None,
             )
+
+
+class JoinedBlocks:
+    """Stages of several sources as those of all their orders, one after the other.
+
+    Parameters
+    ----------
+    parts
+        For each source its stages, and the place of each of its orders among all.
+    """
+
+    def __init__(self, parts: Sequence[tuple[StageBlocks, Positions]]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[StageBlock]:
+        found: dict[str, list[tuple[StageBlock, Positions]]] = {}
+        for blocks, places in self._parts:
+            for block in blocks:
+                if len(block.orders):
+                    found.setdefault(block.name, []).append((block, places[block.orders]))
+        for name in [*found]:
+            yield _joined(found.pop(name))
+
+
+def _joined(parts: Sequence[tuple[StageBlock, Positions]]) -> StageBlock:
+    """Return blocks of one stage as one, given the places of their orders among all."""
+    known: dict[str, int] = {}
+    which = []
+    for block, _ in parts:
+        codes = np.array([known.setdefault(name, len(known)) for name in block.ends], np.int32)
+        own = np.zeros(len(block.orders), np.int8) if block.which is None else block.which
+        which.append(codes[own])
+    blocks = [block for block, _ in parts]
+
+    def every(name: str) -> Any:
+        columns = [getattr(block, name) for block in blocks]
+        return None if any(one is None for one in columns) else np.concatenate(columns)
+
+    orders = np.concatenate([places for _, places in parts])
+    in_order: Any = slice(None)
+    if not bool((orders[1:] >= orders[:-1]).all()):
+        in_order = np.argsort(orders, kind="stable")
+    whole = StageBlock(
+        blocks[0].name,
+        dict.fromkeys(known, (0, 0)),
+        orders,
+        duration_ms=every("duration_ms"),
+        uncertainty_us=every("uncertainty_us"),
+        coalesced=every("coalesced"),
+        gathered=every("gathered"),
+        together=every("together"),
+        rows=orders,
+        place=np.concatenate([one.rows if one.place is None else one.place for one in blocks]),
+        which=np.concatenate(which) if len(known) > 1 else None,
+    )
+    return whole.some(in_order, orders[in_order])
 
 
 def blocks_of(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> StageBlocks:
