@@ -318,7 +318,8 @@ def _present(side: Side, kinds: int, tag: Codes) -> Now:
 def _spread(came: Group, cells: Codes) -> float:
     """Return tau: what two halves of the same orders say of how sure their factor is."""
     rng = np.random.default_rng(SEED)
-    one = Method("", False, np.zeros(int(cells.max()) + 1, bool), np.zeros(len(cells), np.intp))
+    kinds = int(cells.max()) + 1
+    one = Method("", False, np.zeros(kinds, bool), np.zeros(kinds, np.intp))
     found = []
     for _ in range(SPLITS):
         order = np.lexsort((rng.random(len(cells)), cells))
