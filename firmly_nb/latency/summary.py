@@ -61,7 +61,6 @@ from firmly_nb.latency.stages import (
     blocks_of,
     is_each,
     order_of,
-    stage_times,
     times_of,
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
@@ -265,12 +264,9 @@ class _Orders:
                 yield Part(name, values[came], self.units.of(came), came, extra)
 
 
-def parts_of(
-    events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame
-) -> list[Part]:
+def parts_of(times: Sequence[StageTimes], orders: pd.DataFrame) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
     known = _Orders(orders)
-    times = stage_times(_with_shares(events, stages, orders), orders)
     late = from_planned_start(orders)
     return [*map(known.part, times), *known.others(orders, late=late)]
 
