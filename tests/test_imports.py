@@ -25,7 +25,7 @@ PACKAGE = "firmly_nb"
 # From the street upwards. A room imports what is below it, and nothing beside it.
 FLOORS = [
     {"frames"},
-    {"faces", "schema", "disk", "neighbours", "docstrings"},
+    {"faces", "schema", "disk", "neighbours", "docstrings", "threads"},
     {"display"},
     {"api", "nested", "missing"},
     {"outcomes", "environments", "background"},
@@ -57,6 +57,7 @@ TABLES_NEED = TABLES | {
     "faces",
     "disk",
     "neighbours",
+    "threads",
 }
 # A report is of recordings, whatever has some.
 REPORT_NEEDS = TABLES_NEED | {"recordings", "recorder"}

@@ -147,7 +147,7 @@ def claims(
         doubts = Doubts(orders)
         for block in blocks_of(stages, orders):
             doubts.add(block, block.own_reasons)
-    late = _late_start(orders)
+    late = doubts.late
     found = [
         *_of_stages(doubts, orders),
         *_of_orders(orders),
@@ -180,7 +180,7 @@ class _Caveat(NamedTuple):
 
 
 class Doubts:
-    """Times of stages that say nothing, counted stage by stage.
+    """Times that say nothing: those of stages, counted stage by stage, and those since the request.
 
     Parameters
     ----------
@@ -190,6 +190,7 @@ class Doubts:
 
     def __init__(self, orders: pd.DataFrame) -> None:
         self.gatherings = Gatherings(orders)
+        self.late = _late_start(orders)
         self.lost: list[_Doubted] = []
         self.backwards: list[_Doubted] = []
         self.together = self.unsure = False

@@ -31,7 +31,7 @@ from firmly_nb.latency.runs import ENOUGH_RUNS, runs_of
 from firmly_nb.neighbours import LAG_ALARM, neighbours_alike, ranked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -120,11 +120,12 @@ def _kinds(orders: pd.DataFrame) -> Codes | None:
         hosts = coded(orders["host"])[0] + 1
         merchants = merchants * (int(hosts.max()) + 1) + hosts
     if "n_items" not in orders:
-        return _without_small(merchants, 0)
+        return _without_small(merchants, lambda: 0)
     # Rare numbers of items are one kind of their merchant, rare merchants one kind together.
     items = _items(orders["n_items"])
     merchants *= int(items.max()) + 1
-    found = _without_small(_without_small(merchants + items, merchants), 0)
+    merchants += items
+    found = _without_small(_without_small(merchants, lambda: merchants - items), lambda: 0)
     return None if (found == found[0]).all() else found.astype(np.int32)
 
 
@@ -132,17 +133,17 @@ def _items(column: pd.Series[Any]) -> Codes:
     """Return a number above 0 for each number of items."""
     values = column.to_numpy()
     if values.dtype.kind == "i" and values.max() - values.min() < MOST_ITEMS:
-        found: Codes = (values - (values.min() - 1)).astype(np.int16)
-        return found
+        found = np.empty(len(values), dtype=np.int16)
+        return np.subtract(values, values.min() - 1, out=found, casting="unsafe")
     return coded(column)[0] + 2
 
 
-def _without_small(kinds: Codes, larger: Codes | int) -> Codes:
+def _without_small(kinds: Codes, larger: Callable[[], Codes | int]) -> Codes:
     """Return the kinds, of small ones the larger kind that they belong to."""
     sizes = np.bincount(kinds)
     if sizes[sizes > 0].min() >= SMALL:
         return kinds
-    return np.where(sizes[kinds] < SMALL, larger, kinds)
+    return np.where(sizes[kinds] < SMALL, larger(), kinds)
 
 
 Unit = Literal["orders", "batches", "runs", "none"]

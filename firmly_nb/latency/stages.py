@@ -431,6 +431,7 @@ class StageBlock(NamedTuple):
     rows: Positions  # place of each in the table; of no table that of its order
     place: Ints | None = None  # of each among the stages of its order
     which: Ints | None = None  # of each the place of its end in ``ends``; None: there is one
+    is_own: bool = False  # nobody else has its times: who takes it may write over them
 
     @property
     def first(self) -> tuple[int, int]:
@@ -804,7 +805,12 @@ class TimesOfStages:
 
 
 def times_of(
-    block: StageBlock, own: NDArray[np.int8], known: Gathered, cancelled: Flags
+    block: StageBlock,
+    own: NDArray[np.int8],
+    known: Gathered,
+    cancelled: Flags,
+    *,
+    in_place: bool = False,
 ) -> StageTimes:
     """Return the times of a stage that hold.
 
@@ -816,6 +822,8 @@ def times_of(
         Which orders were gathered.
     cancelled
         For each order whether it was cancelled.
+    in_place
+        Whether the block's times may be written over: of millions a copy is much.
     """
     duration, orders = block.duration_ms, block.orders
     done = ~np.isnan(duration)
@@ -831,8 +839,10 @@ def times_of(
     together = block.together
     return StageTimes(
         block.name,
-        duration if is_whole else duration[kept],
-        block.uncertainty_us if is_whole else block.uncertainty_us[kept],
+        duration if is_whole else _some_of(duration, kept, in_place=in_place),
+        block.uncertainty_us
+        if is_whole
+        else _some_of(block.uncertainty_us, kept, in_place=in_place),
         kept_orders,
         kept_orders if block.rows is orders else block.rows if is_whole else block.rows[kept],
         {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
@@ -840,6 +850,19 @@ def times_of(
         orders[without],
         None if together is None or not done.any() else float(together[done].mean()),
     )
+
+
+def _some_of(values: Floats, kept: Flags, *, in_place: bool) -> Floats:
+    """Return the values that are kept, at the begin of where all were if need be."""
+    if not in_place:
+        return values[kept]
+    end = 0
+    for begin in range(0, len(values), AT_ONCE):
+        here = slice(begin, begin + AT_ONCE)
+        some = values[here][kept[here]]
+        values[end : end + len(some)] = some
+        end += len(some)
+    return values[:end]
 
 
 def order_of(stages: Sequence[tuple[str, Mapping[str, tuple[int, int]]]]) -> list[int]:

@@ -6,7 +6,8 @@ import math
 import textwrap
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import takewhile
+from itertools import chain, takewhile
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -65,6 +66,7 @@ from firmly_nb.latency.stages import (
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
+from firmly_nb.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = (0.5, 0.9, 0.95)
+LOOKS = 2  # at a time: each holds a stage's times, and what it makes of them
 ORDER, FIRST_EVENT, HEADERS = "order", "first event", "headers"
 PLANNED = "from planned start"  # the order's time, counted from then; where orders started late
 NO_STAGES = (ORDER, PLANNED, FIRST_EVENT, HEADERS)
@@ -205,6 +208,7 @@ class _Orders:
     """Facts of the orders that the rows of all stages need, looked at once."""
 
     def __init__(self, orders: pd.DataFrame) -> None:
+        self.lock = Lock()
         self.counted = ~is_value(orders["outcome"], CANCELLED)
         self.cancelled = ~self.counted
         self.is_placed = is_value(orders["outcome"], PLACED)
@@ -314,16 +318,16 @@ def _looked_at(
     def places(times_ms: Floats) -> Ordered:
         return in_places(times_ms, (*ps, 0.5), level)
 
+    def look(held: list[StageBlock]) -> _Seen:
+        return _look(held, doubts, gathered, known, places, row)
+
     # Nearly always no merchant's streams were gathered; where some were, that is known at the end
     # only, and the stages are looked at again.
     gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
     while True:
         doubts = Doubts(orders)
-        looked = []
-        each = iter(blocks)
         # Who looks at a stage is the only one to hold it, so that it can let its times go.
-        while held := [block for block in (next(each, None),) if block is not None]:
-            looked.append(_look(held, doubts, gathered, known, places, row))
+        looked = in_threads(look, map(_held, blocks), LOOKS)
         found = doubts.gatherings.found()
         if found.buffered == gathered.buffered:
             break
@@ -333,7 +337,7 @@ def _looked_at(
     rows = [looked[i].row for i in at]
     said = claims(events, stages, orders, doubts)
     others = known.others(orders, late=said.from_planned_start)
-    rows += [row(part, in_places(part.values, ps, level)) for part in others]
+    rows += in_threads(lambda part: row(part, in_places(part.values, ps, level)), others, LOOKS)
     intervals = {values["stage"]: estimates for values, estimates in rows}
     return _Looked(table.frame([values for values, _ in rows]), intervals, told, said, known)
 
@@ -342,6 +346,10 @@ class _Seen(NamedTuple):
     stage: tuple[str, Mapping[str, tuple[int, int]]]
     told: _Stage
     row: tuple[dict[str, Any], Estimates]
+
+
+def _held(block: StageBlock) -> list[StageBlock]:
+    return [block]
 
 
 def _look(
@@ -355,8 +363,9 @@ def _look(
     """Look at a stage, the only one that is held."""
     block = held.pop()
     own = block.own_reasons
-    doubts.add(block, own)
-    one = times_of(block, own, gathered, known.cancelled)
+    with known.lock:
+        doubts.add(block, own)
+    one = times_of(block, own, gathered, known.cancelled, in_place=block.is_own)
     stage = block.name, block.ends
     del block, own
     ordered = places(one.times_ms)
@@ -669,18 +678,18 @@ def _sentences(
     timed = [one for one in found.stages if one.n]
     known = found.claims
     bounds = {row["stage"]: row["uncertainty_p99_us"] for row in found.table.to_dict("records")}
-    said = [
-        *_caveats(known, found.stages),
-        *_few_orders(orders, max(quantiles)),
-        *_warm_up(orders),
-        *_drift(orders),
-        *rules(orders, found.orders.units if found.orders else None),
-        *_modes(timed),
-        *_error_bounds(timed, bounds),
-        *(() if known.from_planned_start else _lag(orders, timed)),
-        *(() if known.buffered else _coalesced(events)),
+    said: list[Iterator[str]] = [
+        _caveats(known, found.stages),
+        _few_orders(orders, max(quantiles)),
+        _warm_up(orders),
+        _drift(orders),
+        rules(orders, found.orders.units if found.orders else None),
+        _modes(timed),
+        _error_bounds(timed, bounds),
+        *([] if known.from_planned_start else [_lag(orders, timed)]),
+        *([] if known.buffered else [_coalesced(events)]),
     ]
-    return list(said)
+    return [*chain.from_iterable(in_threads(list, said, LOOKS))]
 
 
 def _few_orders(orders: pd.DataFrame, p: float) -> Iterator[str]:

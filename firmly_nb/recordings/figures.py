@@ -8,6 +8,7 @@ what caveats need of events is asked of DuckDB, which gives the few that there i
 from __future__ import annotations
 
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ from firmly_nb.recordings.sources import (
     compact,
     event_counts,
 )
-from firmly_nb.store.columns import PartFile, Same, failed, in_turn
+from firmly_nb.store.columns import PartFile, Same, at_once, failed
 from firmly_nb.store.files import StoreError
 from firmly_nb.store.schema import (
     arrow_schema,
@@ -50,12 +51,11 @@ from firmly_nb.store.stages import (
     FLAGS,
     NAMED,
     own_milestones,
-    picked,
     stage_files,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -74,9 +74,8 @@ MOST_SEARCHED = 100_000  # events of an older set; to read what more held would 
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
 AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
-OFTEN = 0.25  # of the orders: stages of more have a place for each of them
+OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
-FILES_AT_ONCE = 8  # that are read before what they hold is put to its place
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
 TOLD = "told"  # these in one number, which no file has
@@ -100,34 +99,24 @@ def _order_columns(
 
     own = {SCHEDULED_PLACED, "started_at"}
     stored = {"merchant" if c.name == "domain" else c.name: c for c in wanted if c.name not in own}
-    there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
-    numeric = {name for name, column in stored.items() if column.dtype in EMPTY}
     found = {name: _Column(column, len(rows)) for name, column in stored.items()}
-    texts: dict[str, dict[str, int]] = {name: {} for name in stored if name not in numeric}
+    there = [name for name in stored if any(part.orders.has(name) for part in stored_set.parts)]
     number = _numbers_of(stored_set, rows)
+
     # Each value goes to its place at once: of millions a second copy takes its time.
-    for here, values in _order_pieces(stored_set, there, number):
+    def take(here: slice, values: dict[str, pa.ChunkedArray | Same]) -> None:
         numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
         mine: Any = slice(None)
         if numbers.min(initial=0) < 0:
             mine = np.flatnonzero(numbers >= 0)
             numbers = numbers[mine]
         for name in there:
-            put = values[name]
-            if name in numeric:
-                put = _plain(put, EMPTY[stored[name].dtype])
-            else:
-                put = _numbered(put, texts[name])
-                if len(texts[name]) > MANY_TEXTS:
-                    found[name].widen()
-            found[name].put(numbers, put[mine] if np.ndim(put) else put)
-    columns: dict[str, Any] = {}
+            found[name].put(numbers, mine, values[name])
+
+    if there:
+        _read_orders(stored_set, there, number, take)
     # What is a column of the table already need not stay as it was read.
-    for name, column in stored.items():
-        whole: Any = found.pop(name).whole()
-        if name in texts:
-            whole = categorical(whole, [*texts[name]])
-        columns[column.name] = pd.Series(whole, dtype=column.dtype, copy=False)
+    columns = {column.name: found.pop(name).whole() for name, column in stored.items()}
     if any(column.name == "started_at" for column in wanted):
         starts = stored_set.starts[rows].view("datetime64[ns]")
         columns["started_at"] = pd.Series(starts, copy=False).dt.tz_localize("UTC")
@@ -137,7 +126,7 @@ def _order_columns(
 
 
 class _Column:
-    """A column while it is read: one value until another one comes; texts are numbers.
+    """A column while it is read, by several threads: one value until another one comes.
 
     Parameters
     ----------
@@ -149,31 +138,56 @@ class _Column:
 
     def __init__(self, column: Column, size: int) -> None:
         self._size = size
-        self._dtype = column.dtype if column.dtype in EMPTY else "int16"
-        self._one: Any = None
+        self._column = column
+        self._is_number = column.dtype in EMPTY
+        self._dtype = column.dtype if self._is_number else "int16"
         self._nothing = EMPTY.get(column.dtype, -1)
+        self._one: Any = None
+        self._texts: dict[str, int] = {}  # of these there are numbers while it is read
         self._values: NDArray[Any] | None = None
+        self._lock = Lock()
 
-    def put(self, numbers: Rows, values: Any) -> None:
-        """Put values to their places."""
+    def put(self, numbers: Rows, mine: Any, values: pa.ChunkedArray | Same) -> None:
+        """Put some of the values that were read to their places."""
+        if self._is_number:
+            found = _plain(values, self._nothing)
+            with self._lock:
+                array = self._array(found)
+            if array is not None:
+                array[numbers] = found[mine] if np.ndim(found) else found
+            return
+        with self._lock:
+            found = _numbered(values, self._texts)
+            if len(self._texts) > MANY_TEXTS:
+                self._dtype = "int32"
+                if self._values is not None:
+                    self._values = self._values.astype(np.int32, copy=False)
+            array = self._array(found)
+            if array is not None:
+                array[numbers] = found[mine] if np.ndim(found) else found
+
+    def _array(self, values: Any) -> NDArray[Any] | None:
+        """Return where values go to; None where all are one value so far."""
         if self._values is None:
             if not np.ndim(values) and self._one in {None, values}:
                 self._one = values
-                return
-            self._values = self.whole()
-        self._values[numbers] = values
+            else:
+                self._values = self._all()
+        return self._values
 
-    def widen(self) -> None:
-        """Make room for numbers of very many texts."""
-        self._dtype = "int32"
-        if self._values is not None:
-            self._values = self._values.astype(np.int32, copy=False)
-
-    def whole(self) -> NDArray[Any]:
-        """Return all values."""
+    def _all(self) -> NDArray[Any]:
         if self._values is not None:
             return self._values
         return np.full(self._size, self._nothing if self._one is None else self._one, self._dtype)
+
+    def whole(self) -> pd.Series[Any]:
+        """Return all values."""
+        import pandas as pd
+
+        values: Any = self._all()
+        if not self._is_number:
+            values = categorical(values, [*self._texts])
+        return pd.Series(values, dtype=self._column.dtype, copy=False)
 
 
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
@@ -183,61 +197,62 @@ def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     return number
 
 
-def _order_pieces(
-    stored_set: StoredSet, names: Sequence[str], number: Numbers
-) -> Iterator[tuple[slice, dict[str, pa.Array | Same]]]:
-    """Return columns of the orders of a set, and where they stand in it, some rows at a time.
+def _read_orders(
+    stored_set: StoredSet,
+    names: Sequence[str],
+    number: Numbers,
+    take: Callable[[slice, dict[str, pa.ChunkedArray | Same]], None],
+) -> None:
+    """Read columns of the orders of a set; several threads give them on, with where they stand.
 
     Of parts with no order that was asked for nothing is read. What no SHA-256 vouches for, and
     what is damaged, is read with a look at each page; that can show in the middle, and then all
     orders come once more.
     """
-    if not names:
-        return
 
-    def read(part: tuple[int, PartFile]) -> list[tuple[slice, dict[str, pa.Array | Same]]]:
+    def read(part: tuple[int, PartFile]) -> None:
         begin, file = part
-        found = []
         with file.groups() as groups:
             for group, (a, b) in enumerate(pairwise((begin + file.bounds).tolist())):
                 known = {name: groups.same(group, name) for name in names}
                 there = groups.read([group], [name for name in names if known[name] is None])
-                values = {name: known[name] or there[name].combine_chunks() for name in names}
-                found.append((slice(a, b), values))
-        return found
+                take(slice(a, b), {name: known[name] or there[name] for name in names})
 
     parts = [
         (begin, part.orders)
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
         if number[begin : begin + len(part)].max(initial=-1) >= 0
     ]
-    if all(file.is_known for _, file in parts):
-        for pieces in in_turn(read, parts, FILES_AT_ONCE):
-            if failed(pieces):
-                break
-            yield from pieces
-        else:
-            return
-    table = pa.table(stored_set.fresh_orders(names)).combine_chunks()
-    yield slice(0, len(table)), {name: table[name].combine_chunks() for name in names}
+    if not all(file.is_known for _, file in parts) or any(map(failed, at_once(read, parts))):
+        take(slice(0, len(number)), stored_set.fresh_orders(names))
 
 
-def _plain(values: pa.Array | pa.ChunkedArray | Same, nothing: float) -> Any:
+def _plain(values: pa.ChunkedArray | Same, nothing: float) -> Any:
     """Return numbers as an array, or the one that all have; another one stands for a null."""
     if isinstance(values, Same):
         return nothing if values.value is None else values.value
     if values.null_count and not pa.types.is_floating(values.type):
         values = values.fill_null(nothing)
-    return values.to_numpy(zero_copy_only=False)
+    array = _in_one(values)
+    if pa.types.is_boolean(array.type):  # pyarrow would go bit by bit
+        end, bits = array.offset + len(array), np.frombuffer(array.buffers()[1], np.uint8)
+        return np.unpackbits(bits, count=end, bitorder="little")[array.offset :].view(bool)
+    return array.to_numpy(zero_copy_only=False)
 
 
-def _numbered(values: pa.Array | Same, known: dict[str, int]) -> Any:
+def _in_one(values: pa.ChunkedArray) -> pa.Array:
+    """Return chunks as one array; of a single one no copy is made."""
+    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+
+
+def _numbered(values: pa.ChunkedArray | Same, known: dict[str, int]) -> Any:
     """Return the number of each text, or the one of all, -1 for a null; new ones get the next."""
     if isinstance(values, Same):
         return -1 if values.value is None else known.setdefault(values.value, len(known))
     if values.null_count == len(values):
         return -1
     values = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    values = _in_one(values)
     codes = [known.setdefault(text, len(known)) for text in values.dictionary.to_pylist()]
     places = values.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
     return np.array([*codes, -1], dtype=np.int32)[places]
@@ -367,13 +382,13 @@ def stage_blocks(stored_set: StoredSet, rows: Rows) -> tuple[StageBlocks, Events
 
 def stages_relation(stored_set: StoredSet, connection: Any) -> Any:
     """Return the stages of a set as a DuckDB relation: its files, and what is in none."""
-    files = stage_files(stored_set)
+    paths, tables = stage_files(stored_set).checked()
     nothing = arrow_schema(STORED_STAGES).empty_table()
-    made = pa.concat_tables([nothing, *files.tables]).unify_dictionaries()
+    made = pa.concat_tables([nothing, *tables]).unify_dictionaries()
     found = arrow_relation(made, "stages", connection)
-    if not files.paths:
+    if not paths:
         return found
-    return as_declared(parquet(files.paths, connection), "stages").union(found)
+    return as_declared(parquet(paths, connection), "stages").union(found)
 
 
 def stored_stages(stored_set: StoredSet, rows: Rows) -> StageColumns:
@@ -399,6 +414,7 @@ class _Rows(NamedTuple):
     stage: str
     numbers: Rows
     columns: dict[str, Any]  # an array each, or what all have; of texts the numbers, and the texts
+    is_once: bool  # no order has two of these rows
     counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
@@ -414,78 +430,89 @@ class _Stages:
     """
 
     def __init__(self, stored_set: StoredSet, rows: Rows) -> None:
-        files = stage_files(stored_set)
+        self._files = stage_files(stored_set)
         self._orders = len(rows)
         self._number = _numbers_of(stored_set, rows)
         self._reads: Reads | None = None
-        begins = np.append(stored_set.begins, len(stored_set))
-        ends = begins[np.searchsorted(begins, files.begins, side="right").clip(max=len(begins) - 1)]
+        bounds = pairwise(stored_set.begins.tolist())
         # Of a few recordings few files need be opened.
-        self._sources: list[tuple[slice, PartFile | pa.Table]] = [
-            (slice(begin, end), file)
-            for begin, end, file in zip(files.begins, ends.tolist(), files.files, strict=True)
+        self._sources = [
+            (slice(begin, end), at)
+            for at, (begin, end) in enumerate(bounds)
             if self._number[begin:end].max(initial=-1) >= 0
         ]
-        self._sources += [(slice(0, len(stored_set)), table) for table in files.tables]
 
-    def _read(self, names: Sequence[str], stages: Collection[str] | None = None) -> Iterator[_Rows]:
-        """Return columns of some stages, or of all, a piece at a time.
+    def _read(
+        self,
+        names: Sequence[str],
+        take: Callable[[_Rows], None],
+        stages: Collection[str] | None = None,
+    ) -> None:
+        """Read columns of some stages, or of all; several threads give them on, file by file.
 
         Parameters
         ----------
         names
             Which columns; ``TOLD`` stands for ``FLAGS``, ``COUNTS`` for what orders count.
+        take
+            Who takes them.
         stages
             Which stages.
         """
         stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
 
-        def of_source(source: tuple[slice, PartFile | pa.Table]) -> list[_Rows]:
-            part, file = source
+        def read(source: tuple[slice, int]) -> None:
+            part, at = source
             number = self._number[part].astype(np.intp)  # numpy would do so for each column
             # A file says what all of its orders count, and not what some do.
             is_all = number.min(initial=0) >= 0
             counted = (
                 () if COUNTS not in names else (COUNTS,) if is_all else ("order_row", *COUNTED)
             )
-            found = picked(file, (*stored, *counted), stages)
+            found = self._files.picked(at, (*stored, *counted), stages)
             columns = {name: _values(found.columns[name], name) for name in found.columns}
             numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
             if TOLD in names:
                 # Of all stages of a file at once, since each has few rows.
                 columns[TOLD] = _told(*(columns[name] for name in FLAGS))
             rows = []
+            is_plain = len({run.stage for run in found.runs}) == len(found.runs)
             for run in found.runs:
                 mine: Any = run.rows
                 asked = number if run.is_whole else numbers[mine]
-                if asked.min(initial=0) < 0:
+                if not is_all and asked.min(initial=0) < 0:
                     there = np.flatnonzero(asked >= 0)
                     mine, asked = mine.start + there, asked[there]
                 if len(asked) and (stages is None or run.stage in stages):
                     told = {k: _values(v, k) for k, v in run.told.items() if k in names}
-                    read = {k: _part(columns[k], mine) for k in names if k in columns}
-                    rows.append(_Rows(run.stage, asked, told | read))
+                    own = {k: _part(columns[k], mine) for k in names if k in columns}
+                    is_once = is_plain and (run.is_whole or _is_once(asked))
+                    rows.append(_Rows(run.stage, asked, told | own, is_once))
             if counted and rows:
                 counts = found.counts or _count(*(columns[k][numbers >= 0] for k in COUNTED))
                 rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
-            return rows
+            for one in rows:
+                take(one)
 
-        for found in in_turn(of_source, self._sources, FILES_AT_ONCE):
-            if failed(found):
-                text = f"The saved set changed while it was read: {str(found)[:200].rstrip('.')}."
-                raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from found
-            yield from found
+        for error in filter(failed, at_once(read, self._sources)):
+            text = f"The saved set changed while it was read: {str(error)[:200].rstrip('.')}."
+            raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from error
 
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        rows = sum(one.rows if isinstance(one, PartFile) else len(one) for _, one in self._sources)
+        rows = sum(self._files.rows(at) for _, at in self._sources)
         if rows * ROW_BYTES <= AT_ONCE:
             yield from self._blocks(None)
             return
         sizes: dict[str, int] = {}
-        for one in self._read(()):
-            sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
+        lock = Lock()
+
+        def weigh(one: _Rows) -> None:
+            with lock:
+                sizes[one.stage] = sizes.get(one.stage, 0) + len(one.numbers) * ROW_BYTES
+
+        self._read((), weigh)
         while sizes:
             some = [sizes.popitem()]
             while sizes and sum(size for _, size in some) + min(sizes.values()) <= AT_ONCE:
@@ -500,14 +527,20 @@ class _Stages:
         known: dict[str, int] = {}
         counts = np.zeros(3, dtype=np.int64)
         counted = () if self._reads else (COUNTS,)
-        for rows in self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), stages):
+        lock = Lock()
+
+        def place(rows: _Rows) -> None:
+            nonlocal counts
             codes, names = rows.columns["to_milestone"]
-            ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
+            with lock:
+                ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+                placed = found.setdefault(rows.stage, _Placed(every))
+                counts = counts + rows.counts
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed = found.setdefault(rows.stage, _Placed(every))
-            placed.put(rows.numbers, (*columns, *alike))
-            counts += rows.counts
+            placed.put(rows.numbers, (*columns, *alike), is_once=rows.is_once)
+
+        self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), place, stages)
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
@@ -516,17 +549,21 @@ class _Stages:
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
         if self._reads is None:
-            counts = np.sum([NO_COUNTS, *(rows.counts for rows in self._read((COUNTS,)))], axis=0)
-            self._reads = Reads(*counts.tolist())
+            counts = [NO_COUNTS]
+            self._read((COUNTS,), lambda rows: counts.append(rows.counts))
+            self._reads = Reads(*np.sum(counts, axis=0).tolist())
         return self._reads
 
     def event_counts(self) -> pd.DataFrame:
         """Return ``EVENT_COUNTS``."""
         counts = np.zeros((2, self._orders), dtype=np.int32)
-        for rows in self._read(("place", *COUNTED)):
-            place, *counted = (rows.columns[name] for name in ("place", *COUNTED))
-            first = np.broadcast_to(place == 0, rows.numbers.shape)
+
+        def place(rows: _Rows) -> None:
+            position, *counted = (rows.columns[name] for name in ("place", *COUNTED))
+            first = np.broadcast_to(position == 0, rows.numbers.shape)
             counts[:, rows.numbers[first]] = [each[first] for each in counted]
+
+        self._read(("place", *COUNTED), place)
         return event_counts(*counts)
 
     def ends(self) -> pd.DataFrame:
@@ -553,17 +590,22 @@ class _Stages:
             pieces[name] = [np.empty(0, np.int32)]
         for name in OF_STAGES:
             pieces[name] = [np.empty(0, DTYPES[name])]
-        for rows in self._read((*OF_STAGES, *NAMED[1:])):
+        lock = Lock()
+
+        def hold(rows: _Rows) -> None:
             size = rows.numbers.shape
-            pieces["orders"].append(rows.numbers.astype(np.int32))
-            of_stage = np.int32(known.setdefault(rows.stage, len(known)))
-            pieces["stage"].append(np.full(size, of_stage))
-            for name in NAMED[1:]:
-                codes, names = rows.columns[name]
-                numbers = [known.setdefault(one, len(known)) for one in names]
-                pieces[name].append(np.broadcast_to(np.array(numbers, np.int32)[codes], size))
-            for name in OF_STAGES:
-                pieces[name].append(np.broadcast_to(rows.columns[name], size))
+            with lock:
+                pieces["orders"].append(rows.numbers.astype(np.int32))
+                of_stage = np.int32(known.setdefault(rows.stage, len(known)))
+                pieces["stage"].append(np.full(size, of_stage))
+                for name in NAMED[1:]:
+                    codes, names = rows.columns[name]
+                    numbers = [known.setdefault(one, len(known)) for one in names]
+                    pieces[name].append(np.broadcast_to(np.array(numbers, np.int32)[codes], size))
+                for name in OF_STAGES:
+                    pieces[name].append(np.broadcast_to(rows.columns[name], size))
+
+        self._read((*OF_STAGES, *NAMED[1:]), hold)
         found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
         orders = found["orders"]
         counts = np.bincount(orders, minlength=self._orders)
@@ -573,8 +615,10 @@ class _Stages:
         return StageColumns([*known], **found)
 
 
-def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
+def _values(values: pa.ChunkedArray | Same | NDArray[np.bool_], name: str) -> Any:
     """Return a column of stages as ``_Rows`` have it."""
+    if isinstance(values, np.ndarray):
+        return values
     if name not in NAMED:
         return _plain(values, _empty(name))
     return (np.int32(0), [values.value]) if isinstance(values, Same) else coded(values)
@@ -602,8 +646,13 @@ def _count(n: Numbers, shared: Numbers) -> Sequence[int]:
     return [n.sum(), shared.sum(), np.count_nonzero(n)]
 
 
+def _is_once(numbers: Rows) -> bool:
+    """Say whether no number comes twice."""
+    return bool((numbers[1:] > numbers[:-1]).all()) or len(np.unique(numbers)) == len(numbers)
+
+
 class _Placed:
-    """A stage while it is read: with a place for each of the orders as soon as many have it.
+    """A stage while it is read, by several threads: soon with a place for each of the orders.
 
     Parameters
     ----------
@@ -613,63 +662,57 @@ class _Placed:
 
     def __init__(self, every: Numbers) -> None:
         self._every = every
-        self._pieces: list[tuple[Rows, Columns]] = []
+        self._lock = Lock()
+        self._pieces: list[tuple[Rows, Columns]] = []  # before many have it
+        self._odd: list[tuple[Rows, Columns]] = []  # what has no single place
+        self._alike: Columns = ()  # the place among stages, and the end, of all others
         self._size = 0
-        self._alike: Columns = ()
-        self._places: tuple[NDArray[Any], ...] | None = None
-        self._is_plain = True  # no order has it twice, and all at one place, with one end
+        self._places: tuple[NDArray[Any], ...] = ()
 
-    def put(self, numbers: Rows, columns: Columns) -> None:
-        """Add orders: durations, uncertainties, what else is told, places among stages, ends."""
-        self._size += len(numbers)
-        if self._places is None:
-            self._pieces.append((numbers, columns))
-            self._is_plain = self._is_plain and not any(map(np.ndim, columns[3:]))
-            if self._is_plain and self._size >= OFTEN * len(self._every):
-                self._spread()
-        elif not self._fits(numbers, columns):
-            self._size -= len(numbers)
-            self._pieces = [self.taken(), (numbers, columns)]
-            self._places, self._is_plain = None, False
-        else:
-            for whole, values in zip(self._places, columns, strict=False):
-                whole[numbers] = values
+    def put(self, numbers: Rows, columns: Columns, *, is_once: bool) -> None:
+        """Add orders: durations, uncertainties, what else is told, places among stages, ends.
 
-    def _spread(self) -> None:
-        """Put what was read to its place, so that it is in memory once."""
-        pieces, self._pieces, self._size = self._pieces, [], 0
-        self._alike = pieces[0][1][3:]
-        n = len(self._every)
-        self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
-        while pieces:
-            self.put(*pieces.pop(0))
-
-    def _fits(self, numbers: Rows, columns: Columns) -> bool:
-        """Say whether each order comes once, and all have the same place and end."""
-        assert self._places is not None  # noqa: S101 - of whoever asks
+        No two callers have the same order; ``is_once`` says that none comes twice.
+        """
         alike = columns[3:]
-        if any(map(np.ndim, alike)) or alike != self._alike or self._places[-1][numbers].any():
-            return False
-        is_once = bool((numbers[1:] > numbers[:-1]).all())
-        return is_once or len(np.unique(numbers)) == len(numbers)
+        pieces = [(numbers, columns)]
+        with self._lock:
+            is_plain = is_once and not any(map(np.ndim, alike))
+            if not is_plain or alike != (self._alike or alike):
+                self._odd += pieces
+                return
+            self._alike = alike
+            self._size += len(numbers)
+            if not self._places:
+                self._pieces += pieces
+                if self._size < OFTEN * len(self._every):
+                    return
+                pieces, self._pieces = self._pieces, []
+                n = len(self._every)
+                self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
+        for some, values in pieces:
+            for whole, each in zip(self._places, values, strict=False):
+                whole[some] = each
 
     def taken(self) -> tuple[Numbers, Columns]:
         """Return the numbers of its orders in order, and the columns; they are not held."""
-        if self._places is None:
-            pieces, self._pieces = self._pieces, []
-            numbers = np.concatenate([some for some, _ in pieces]).astype(np.int32)
-            joined = [
-                np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
-                for at in range(5)
-            ]
-            in_order = np.lexsort((joined[3], numbers))
-            return numbers[in_order], tuple(column[in_order] for column in joined)
-        places, self._places = self._places, None
-        if self._size == len(self._every):
-            return self._every, (*places, *self._alike)
-        there = np.flatnonzero(places[-1])
-        columns = tuple(column[there] for column in places)
-        return there.astype(np.int32), (*columns, *self._alike)
+        places, self._places = self._places, ()
+        pieces, self._pieces, self._odd = [*self._pieces, *self._odd], [], []
+        if places:
+            if self._size == len(self._every) and not pieces:
+                return self._every, (*places, *self._alike)
+            there = np.flatnonzero(places[-1])
+            columns = (*(column[there] for column in places), *self._alike)
+            if not pieces:
+                return there.astype(np.int32), columns
+            pieces.append((there, columns))
+        numbers = np.concatenate([some for some, _ in pieces]).astype(np.int32)
+        joined = [
+            np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
+            for at in range(5)
+        ]
+        in_order = np.lexsort((joined[3], numbers))
+        return numbers[in_order], tuple(column[in_order] for column in joined)
 
 
 def _told(*flags: Any) -> Any:
@@ -714,6 +757,7 @@ def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) 
         rows=numbers,
         place=place,
         which=codes,
+        is_own=True,
     )
 
 

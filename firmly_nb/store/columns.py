@@ -6,12 +6,8 @@ gives them another order, selects among them and makes tables and recordings.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,9 +25,10 @@ from firmly_nb.store.schema import (
     check_columns,
     conform,
 )
+from firmly_nb.threads import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 TABLES = {"orders": STORED_ORDERS, "events": STORED_EVENTS}
 MOST_IN_ONE = 2**31 - 2**20  # bytes; a text beyond that does not fit in one chunk
 MOST_AT_ONCE = 8
+MOST_HELD = 32 * 2**20  # bytes of a file that are in memory while they are looked through
 FEW_GROUPS = 2  # of rows of a file
 NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "cart_id")
 FEW_FILES = 500  # of more it would be a hundred megabytes
@@ -96,6 +94,11 @@ class PartFile:
         """Number of rows."""
         return int(self.bounds[-1])
 
+    @property
+    def is_checked(self) -> bool:
+        """True if nobody need look any more whether it is what was saved."""
+        return self._unchecked is None
+
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
         return name in self._names
@@ -110,15 +113,32 @@ class PartFile:
         OSError
             If it cannot be read.
         """
+        if self._unchecked:
+            self._believe(self._unchecked.difference(self.path))
+
+    def _believe(self, difference: str | None) -> None:
         # A change that Parquet does not notice would be another quantity, or no cart.
-        if self._unchecked and (difference := self._unchecked.difference(self.path)):
+        if difference:
             raise ValueError(difference)
         self._unchecked = None
 
+    @contextmanager
+    def _source(self) -> Iterator[Any]:
+        """Open the file, which is what was saved; one that is still to be checked is read once."""
+        known = self._unchecked
+        if known and known.size <= MOST_HELD:
+            content = self.path.read_bytes()
+            self._believe(known.difference_of(content))
+            yield pa.BufferReader(content)
+            return
+        self.check()
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            yield source
+
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
-        self.check()
-        with pa.OSFile(str(self.path)) as source:
+        with self._source() as source:
             file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
             known = set(self._names)
             if "reordered" not in known:
@@ -135,9 +155,7 @@ class PartFile:
     @contextmanager
     def groups(self) -> Iterator[RowGroups]:
         """Open a file that is what was saved, and give its groups of rows."""
-        self.check()
-        # Opened here, its file system need not be looked for.
-        with pa.OSFile(str(self.path)) as source:
+        with self._source() as source:
             file = pq.ParquetFile(source, metadata=self._metadata)
             yield RowGroups(file, self._names, told=self.is_known)
 
@@ -510,11 +528,6 @@ class EventPositions:
 
 def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """Do the same for each, several at a time; where a file is damaged the error is the result."""
-    return list(in_turn(work, items, len(items)))
-
-
-def in_turn(work: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Iterator[Any]:
-    """Do the same for each, as ``at_once`` does it, but only for some before they are taken."""
 
     def safely(item: Any) -> Any:
         try:
@@ -522,16 +535,7 @@ def in_turn(work: Callable[[Any], Any], items: Iterable[Any], ahead: int) -> Ite
         except DAMAGED as error:
             return error
 
-    some = iter(items)
-    first = [*islice(some, 2)]
-    if len(first) < 2:
-        yield from map(safely, first)
-        return
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
-        found = deque(pool.submit(safely, item) for item in chain(first, islice(some, ahead - 2)))
-        while found:
-            yield found.popleft().result()
-            found.extend(pool.submit(safely, item) for item in islice(some, 1))
+    return in_threads(safely, items, min(MOST_AT_ONCE, len(items)))
 
 
 def failed(found: Any) -> bool:

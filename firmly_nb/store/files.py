@@ -30,7 +30,7 @@ from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -108,9 +108,17 @@ class Digest:
         """
         check_is_file(path)
         size = path.stat().st_size
+        return self._difference(size, lambda: Digest.of(path))
+
+    def difference_of(self, content: bytes) -> str | None:
+        """Return how the content of a file differs from what was saved; None where it does not."""
+        size = len(content)
+        return self._difference(size, lambda: Digest(size, hashlib.sha256(content).hexdigest()))
+
+    def _difference(self, size: int, found: Callable[[], Digest]) -> str | None:
         if size != self.size:
             return f"it has {size:,} bytes, {self.size:,} were saved"
-        return None if Digest.of(path) == self else "its SHA-256 is not that of what was saved"
+        return None if found() == self else "its SHA-256 is not that of what was saved"
 
 
 @dataclass(frozen=True, slots=True)

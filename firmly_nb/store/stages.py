@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
-import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.stages import (
     REASONS,
@@ -30,6 +30,7 @@ from firmly_nb.store.columns import (
     PartFile,
     Same,
     at_once,
+    failed,
     lost_stages,
 )
 from firmly_nb.store.files import (
@@ -70,6 +71,8 @@ NAMED = ("stage", "from_milestone", "to_milestone")
 FLAGS = ("coalesced", "together", "gathered")
 COUNTED = ("n_events", "n_coalesced")
 OF_RUNS = ("to_milestone", "place")  # what a file says of a stage instead
+FLAGGED = "flagged"  # the rows of a file that have a flag, where these are few
+MOST_NOTED = 1_000
 COUNTS = "counts"  # what these are of all orders, which no file has as a column
 NOTED = "firmly_nb.stages"  # what a file says of all rows of each stage
 GROUP_ROWS = 122_880  # as many as DuckDB reads at once
@@ -241,13 +244,16 @@ def _notes(table: pa.Table, orders: int) -> dict[str, Any] | None:
         )
     n, shared = (table[name].drop_null().to_numpy() for name in COUNTED)
     counts = [int(each) for each in (n.sum(), shared.sum(), np.count_nonzero(n))]
-    return {"runs": runs, COUNTS: counts}
+    flagged = {name: np.flatnonzero(table[name].to_numpy()).tolist() for name in FLAGS}
+    if sum(map(len, flagged.values())) > MOST_NOTED:
+        flagged = {}
+    return {"runs": runs, COUNTS: counts, FLAGGED: flagged}
 
 
 class Picked(NamedTuple):
     """Some of the stages of a part, as far as they had to be read."""
 
-    columns: Mapping[str, pa.ChunkedArray | Same]
+    columns: Mapping[str, pa.ChunkedArray | Same | NDArray[np.bool_]]
     runs: Sequence[Run]
     counts: Sequence[int] | None = None  # of all orders of the part, where the file says so
 
@@ -258,23 +264,19 @@ class Picked(NamedTuple):
         return cls({name: table[name] for name in plain}, _runs(table["stage"]))
 
 
-def picked(
-    source: PartFile | pa.Table, names: Sequence[str], stages: Collection[str] | None
-) -> Picked:
+def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | None) -> Picked:
     """Read columns of a file, except where it says what all rows of a stage have.
 
     Parameters
     ----------
     source
-        The file, or a table of what is in none.
+        The file.
     names
         Which columns. Where their orders stand is read as ``order_row``, if need be; ``COUNTS``
         stands for ``COUNTED``.
     stages
         Which stages; not all groups of rows are needed then.
     """
-    if isinstance(source, pa.Table):
-        return Picked.of(source, names)
     with source.groups() as groups:
         every = range(len(groups))
         told = [groups.same(group, "stage") if stages else None for group in every]
@@ -283,13 +285,15 @@ def picked(
         if notes is None:
             plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
             return Picked.of(groups.read(wanted, [*plain - {COUNTS}]), names)
-        same = {name: {groups.same(group, name) for group in wanted} for name in FLAGS}
-        known = {
-            name: found.pop()
-            for name, found in same.items()
-            if name in names and len(found) == 1 and None not in found
-        }
         read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
+        known = {}
+        for name in {*FLAGS} & {*names}:
+            if (rows := notes.get(FLAGGED, {}).get(name)) is not None:
+                flags = np.zeros(source.rows, dtype=bool)
+                flags[rows] = True
+                known[name] = np.concatenate([flags[:0], *(flags[a:b] for a, b in read)])
+            elif len(same := {groups.same(group, name) for group in wanted}) == 1 and all(same):
+                known[name] = same.pop()
 
         def row(before: int) -> int:
             return sum(min(end, before) - min(begin, before) for begin, end in read)
@@ -320,61 +324,70 @@ def stage_files(stored_set: StoredSet) -> StageFiles:
 
 
 class StageFiles:
-    """Stages of a set: files where there are some, tables in memory where there are not.
-
-    Attributes
-    ----------
-    files, begins
-        The files, and for each the row of its part's first order among all of the set.
-    tables
-        What is in no file; each order's row is that among all of the set.
-    """
+    """Stages of a set, part by part: files where there are some, tables in memory where not."""
 
     def __init__(self, stored_set: StoredSet) -> None:
         self._set = stored_set
-        self.files: list[PartFile] = []
-        self.begins: list[int] = []
-        self.tables: list[pa.Table] = []
-        begins = stored_set.begins.tolist()
-        missing = []
-        found = at_once(self._saved, stored_set.parts)
-        for part, begin, file in zip(stored_set.parts, begins, found, strict=False):
-            if isinstance(file, PartFile):
-                self._add(file, begin)
-                continue
-            if file is not None:
-                self._set.warn(lost_stages(self._path(part), file))
-            missing.append((part, begin))
-        gained = self._gain([part for part, _ in missing])
-        for part, begin in missing:
-            if part.name in gained:
-                self._add(PartFile(self._path(part), STORED_STAGES, gained[part.name]), begin)
-            else:
-                table = self._made(part)
-                row = pc.add(table["order_row"], pa.scalar(begin, pa.int32()))
-                at = table.column_names.index("order_row")
-                self.tables.append(table.set_column(at, "order_row", row))
+        self._parts = stored_set.parts
+        self._lock = Lock()
+        found = at_once(self._saved, self._parts)
+        missing = [part for part, file in zip(self._parts, found, strict=True) if file is None]
+        gained = self._gain(missing)
+        self._sources: list[PartFile | pa.Table] = [
+            PartFile(self._path(part), STORED_STAGES, gained[part.name])
+            if part.name in gained
+            else self._made_again(part, file)
+            if failed(file)
+            else file or self._made(part)
+            for part, file in zip(self._parts, found, strict=True)
+        ]
 
-    @property
-    def paths(self) -> list[str]:
-        """Paths of the files."""
-        return [str(file.path) for file in self.files]
+    def rows(self, at: int) -> int:
+        """Return how many rows the stages of a part have."""
+        source = self._sources[at]
+        return source.rows if isinstance(source, PartFile) else len(source)
+
+    def picked(self, at: int, names: Sequence[str], stages: Collection[str] | None) -> Picked:
+        """Read stages of a part, as ``picked`` reads a file."""
+        source = self._sources[at]
+        if isinstance(source, PartFile):
+            was_checked = source.is_checked
+            try:
+                return picked(source, names, stages)
+            except DAMAGED as error:
+                if was_checked:
+                    raise
+                self._replace(at, error)
+        return Picked.of(self._sources[at], names)
+
+    def checked(self) -> tuple[list[str], list[pa.Table]]:
+        """Return the paths of files that are what was saved, and the tables of other parts."""
+        files = [(n, one) for n, one in enumerate(self._sources) if isinstance(one, PartFile)]
+        for (at, _), error in zip(files, at_once(lambda one: one[1].check(), files), strict=True):
+            if failed(error):
+                self._replace(at, error)
+        paths = [str(one.path) for one in self._sources if isinstance(one, PartFile)]
+        return paths, [one for one in self._sources if not isinstance(one, PartFile)]
+
+    def _replace(self, at: int, error: Exception) -> None:
+        """Make stages again whose file is not what was saved."""
+        with self._lock:
+            if isinstance(self._sources[at], PartFile):
+                self._sources[at] = self._made_again(self._parts[at], error)
+
+    def _made_again(self, part: Part, error: Exception) -> pa.Table:
+        self._set.warn(lost_stages(self._path(part), error))
+        return self._made(part)
 
     def _path(self, part: Part) -> Path:
         return self._set.root / FOLDER / part.name
 
     def _saved(self, part: Part) -> PartFile | None:
-        """Return the file of a part if it is what was saved; None if an older version wrote it."""
+        """Return the file of a part, to be checked when it is read; None: an older version's."""
         digest = self._set.files.get(f"{FOLDER}/{part.name}")
         if digest is None:
             return None
-        file = PartFile(self._path(part), STORED_STAGES, digest, is_kept=self._set.is_kept)
-        file.check()
-        return file
-
-    def _add(self, file: PartFile, begin: int) -> None:
-        self.files.append(file)
-        self.begins.append(begin)
+        return PartFile(self._path(part), STORED_STAGES, digest, is_kept=self._set.is_kept)
 
     def _made(self, part: Part) -> pa.Table:
         """Make the stages of a part; one whose events are damaged has none that were reached."""
@@ -396,7 +409,6 @@ class StageFiles:
         are made in memory instead.
         """
         stored_set = self._set
-        parts = [part for part in parts if f"{FOLDER}/{part.name}" not in stored_set.files]
         if not parts:
             return {}
         try:
