@@ -68,7 +68,7 @@ NO_PERSON_MEETS = {
         "store/columns.__init__", "store/columns._read_events", "store/write.recorded_of",
         "store/schema.check_columns",
         "recorder/records.from_dict", "disk.write_whole", "disk.lock", "disk.check_is_file",
-        "recorder/records.checked_fields", "store/columns.check", "sweep/plan.check",
+        "recorder/records.checked_fields", "store/columns._believe", "sweep/plan.check",
         "sweep/plan.read",
     },
     "words about an entry of a HAR; a warning names the file and the entry": {

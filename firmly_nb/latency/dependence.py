@@ -133,8 +133,9 @@ def _items(column: pd.Series[Any]) -> Codes:
     """Return a number above 0 for each number of items."""
     values = column.to_numpy()
     if values.dtype.kind == "i" and values.max() - values.min() < MOST_ITEMS:
-        found = np.empty(len(values), dtype=np.int16)
-        return np.subtract(values, values.min() - 1, out=found, casting="unsafe")
+        found: Codes = np.empty(len(values), dtype=np.int16)
+        np.subtract(values, values.min() - 1, out=found, casting="unsafe")
+        return found
     return coded(column)[0] + 2
 
 
