@@ -16,7 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.disk import check_is_file
+from firmly_nb.disk import check_is_file, read_whole
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.store.schema import (
     STORED_EVENTS,
@@ -127,7 +127,7 @@ class PartFile:
         """Open the file, which is what was saved; one that is still to be checked is read once."""
         known = self._unchecked
         if known and known.size <= MOST_HELD:
-            content = self.path.read_bytes()
+            content = read_whole(self.path)
             self._believe(known.difference_of(content))
             yield pa.BufferReader(content)
             return

@@ -286,14 +286,16 @@ def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | Non
             plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
             return Picked.of(groups.read(wanted, [*plain - {COUNTS}]), names)
         read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
-        known = {}
+        known: dict[str, Same | NDArray[np.bool_]] = {}
         for name in {*FLAGS} & {*names}:
             if (rows := notes.get(FLAGGED, {}).get(name)) is not None:
                 flags = np.zeros(source.rows, dtype=bool)
                 flags[rows] = True
                 known[name] = np.concatenate([flags[:0], *(flags[a:b] for a, b in read)])
-            elif len(same := {groups.same(group, name) for group in wanted}) == 1 and all(same):
-                known[name] = same.pop()
+                continue
+            same = {groups.same(group, name) for group in wanted}
+            if len(same) == 1 and (one := same.pop()):
+                known[name] = one
 
         def row(before: int) -> int:
             return sum(min(end, before) - min(begin, before) for begin, end in read)
