@@ -9,14 +9,42 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import weakref
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import Any
 
 KEPT_BYTES = 100  # of a name; some file systems allow 143
+
+
+def check_is_file(path: Path) -> None:
+    """Look that a file is there: a pipe would keep whoever opens it waiting, a device has no end.
+
+    Raises
+    ------
+    OSError
+        If something else is there, or nothing.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "It is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "It is not a file", str(path))
+
+
+def read_whole(path: Path) -> bytes:
+    """Read a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is not a file.
+    """
+    check_is_file(path)
+    return path.read_bytes()
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -233,6 +261,49 @@ def _beside(path: Path) -> str:
     return f".{os.fsencode(path.name)[:KEPT_BYTES].decode(errors='ignore')}-"
 
 
+TEMPORARY = "firmly-nb-"  # begins the name of each temporary folder
+HELD, BEING_MADE = "held", "being-made"
+
+
+class TemporaryFolder:
+    """Folder that only its owner can read, there until it is removed or its process ends.
+
+    If that is killed, the next one that anybody makes removes it.
+
+    Examples
+    --------
+    >>> folder = TemporaryFolder()
+    >>> folder.path.is_dir()
+    True
+    >>> folder.remove()
+    >>> folder.path.exists()
+    False
+    """
+
+    def __init__(self) -> None:
+        for left in Path(gettempdir()).glob(f"{TEMPORARY}*/{HELD}"):
+            with suppress(OSError):
+                held = lock(left, wait=False, create=False)
+                if held.sure:
+                    shutil.rmtree(left.parent, ignore_errors=True)
+                held.release()
+        self.path = Path(mkdtemp(prefix=TEMPORARY))
+        held = lock(self.path / BEING_MADE, wait=False)
+        # Named when it is held: no other process finds it free.
+        (self.path / BEING_MADE).rename(self.path / HELD)
+        self._finalizer = weakref.finalize(self, _remove_folder, self.path, held, os.getpid())
+
+    def remove(self) -> None:
+        """Remove it with all that is in it; safe to call again."""
+        self._finalizer()
+
+
+def _remove_folder(path: Path, held: Lock, owner_pid: int) -> None:
+    if owner_pid == os.getpid():  # else of a fork: it is the parent's
+        held.release()
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def database(**config: str) -> Any:
     """Return a connection to DuckDB, in memory; what does not fit goes to a folder of its own.
 
@@ -245,7 +316,8 @@ def database(**config: str) -> Any:
     """
     import duckdb
 
-    folder = mkdtemp(prefix="firmly-nb-")  # only its owner can read it
-    connection = duckdb.connect(config={"temp_directory": str(Path(folder, "spilled")), **config})
-    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    folder = TemporaryFolder()
+    spilled = str(folder.path / "spilled")
+    connection = duckdb.connect(config={"temp_directory": spilled, **config})
+    weakref.finalize(connection, folder.remove)
     return connection

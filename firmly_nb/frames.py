@@ -82,7 +82,7 @@ class TableFrame(pd.DataFrame):
             plain = plain[_by_interest(self.columns)]
         longest = None if SENTENCES.intersection(names) else pd.get_option("display.max_colwidth")
         with pd.option_context("display.max_colwidth", longest):
-            found: str | None = plain._repr_html_()  # type: ignore[operator]
+            found: str | None = plain._repr_html_()  # type: ignore[operator]  # not in its stubs
         return found
 
     @property
@@ -97,7 +97,7 @@ class TableFrame(pd.DataFrame):
             plain.to_excel(excel_writer, *args, **options)
             return
         # Where it is missing, pandas would not say what to install.
-        import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+        import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401 - a look
 
         how = options.pop("engine_kwargs", None) or AS_TEXT
         with pd.ExcelWriter(

@@ -370,7 +370,7 @@ def diagnose(environment: str | None, **given: Any) -> Reach:
         missing = str(error)
         lab = connect(environment, app_id="none", **given)
     with lab:
-        return follow(submit(look, lab._open(), missing))  # noqa: SLF001
+        return follow(submit(look, lab._open(), missing))  # noqa: SLF001 - of this file
 
 
 @public
@@ -555,7 +555,7 @@ class Lab(CartCalls):
             raise wrong_type("order", "a fnb.Order", order, "fnb.Order.example()")
         bench, card, how = self._open(), card or Card.test(), options_of("place()", options)
         guard(self.environment, order.domain, card, by_calls=order.by_calls)
-        return Attempt(bench, order, card, how, on_record)
+        return Attempt(self, bench, order, card, how, on_record)
 
     @_places(SweepOptions)
     def sweep(
@@ -1386,6 +1386,7 @@ class Attempt:
 
     def __init__(
         self,
+        lab: Lab,
         bench: Bench,
         order: Order,
         card: Card,
@@ -1395,6 +1396,7 @@ class Attempt:
         self._records: list[Record] = []
         self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_record = on_record
+        self._lab = lab  # one that is forgotten meanwhile is closed after its order
         self._bench = bench
         called_ns = monotonic_ns()
         self._work = Running(bench.place, order, card, options, self._keep, called_ns)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmly_nb.display.messages import MESSAGES  # noqa: E402
+from firmly_nb.display.messages import MESSAGES  # noqa: E402 - of this checkout
 
 PACKAGE = ROOT / "firmly_nb"
 PAGE = ROOT / "docs" / "messages.md"

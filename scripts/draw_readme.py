@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import firmly_nb as fnb  # noqa: E402 - of this checkout
-from firmly_nb.charts import pictures  # noqa: E402
-from tests.browser.jupyter import Notebook, running_jupyter, write_notebook  # noqa: E402
-from tests.browser.order_forms import LAB, last_run, place  # noqa: E402
+from firmly_nb.charts import pictures  # noqa: E402 - of this checkout
+from tests.browser.jupyter import Notebook, running_jupyter, write_notebook  # noqa: E402 - of this checkout
+from tests.browser.order_forms import LAB, last_run, place  # noqa: E402 - of this checkout
 
 PICTURES = ROOT / "docs" / "pictures"
 ORDERS, SEED = 200, 7

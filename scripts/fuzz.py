@@ -76,7 +76,7 @@ def run(file: str, seed: int, names: str) -> bool:
     print(f"{done.stdout}{done.stderr}\nTo see it again: python {' '.join(found)}", flush=True)
     print(f"It is made small, for up to {SMALL_S} s: python {' '.join(small)}", flush=True)
     with suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - pytest
             [sys.executable, *small],
             cwd=ROOT,
             capture_output=True,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.check_pages import plain, read_page, sentences, word_count  # noqa: E402
+from scripts.check_pages import plain, read_page, sentences, word_count  # noqa: E402 - of this checkout
 
 # Pages of words that others gave: the changelog is history, two pages are made from the code.
 LEFT_OUT = frozenset({"messages.md", "tables.md"})

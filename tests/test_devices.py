@@ -165,7 +165,9 @@ class CookieJarServer(merchant_server.Answering):
     def do_GET(self):
         token, cookie = self.headers["x-firmly-authorization"], self.headers["cookie"]
         self.server.told.append((self.path.rpartition("/")[2], token, cookie))
-        self.server.headers = {"set-cookie": "key=k; Path=/"} if "payment" in self.path else {}
+        is_key = "payment" in self.path
+        # What cannot go back is no cookie; it would be an error of the next request.
+        self.server.headers = {"set-cookie": "key=k; Path=/" if is_key else "odd=\xe9; Path=/"}
         super().do_GET()
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmly_nb.disk import clear_unfinished, database, lock, write_whole
+from firmly_nb.disk import TemporaryFolder, clear_unfinished, database, lock, write_whole
 from tests.disks import files_of_at_most, without_permission
 
 OLD, NEW = b"the old one", b"the new one, which is longer" * 1_000
@@ -33,6 +33,17 @@ def stop(descriptor):
 
 os.fsync = stop
 write_whole(Path(sys.argv[1]), b"new" * 1_000)
+"""
+
+# Makes a temporary folder and says where, and keeps it until its input ends.
+KEEPS = """
+import sys, tempfile
+from firmly_nb.disk import TemporaryFolder
+
+tempfile.tempdir = sys.argv[1]
+folder = TemporaryFolder()
+print(folder.path, flush=True)
+sys.stdin.read()
 """
 
 # Says that it holds the lock, and holds it until it is killed or its input ends.
@@ -401,8 +412,22 @@ def test_rows_that_do_not_fit_into_memory_go_where_only_their_owner_reads_them(
     assert connection.execute(SORT).fetchall() == [(1_400_000,)]
     [[spilled]] = connection.execute("select current_setting('temp_directory')").fetchall()
     folder = Path(spilled).parent
-    assert (folder.stat().st_mode & 0o777, any(folder.iterdir())) == (0o700, True)
+    assert (folder.stat().st_mode & 0o777, any(Path(spilled).iterdir())) == (0o700, True)
     assert not any(tmp_path.iterdir())
     del connection
     gc.collect()
     assert not folder.exists()
+
+
+def test_a_temporary_folder_whose_process_was_killed_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command = [sys.executable, "-c", KEEPS, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        folder = Path(process.stdout.readline().strip())
+        other = TemporaryFolder()
+        assert folder.is_dir()  # its process lives
+        process.kill()
+        process.wait()
+        TemporaryFolder().remove()
+        assert [*tmp_path.iterdir()] == [other.path]

@@ -44,6 +44,16 @@ def test_a_lab_that_is_collected_on_the_background_thread_closes_quietly(connect
     until(lambda: gone(recorder) and gone(simulator), "the end of both processes")
 
 
+def test_a_lab_that_is_forgotten_closes_after_its_order(until, gone):
+    running = fnb.connect(profile="instant").start(ORDER)
+    gc.collect()
+    assert running.wait().outcome == "placed"
+    recorder = running._bench.worker().pid
+    del running
+    gc.collect()
+    until(lambda: gone(recorder), "the end of the recorder")
+
+
 FORKED = """
 import gc, os, sys
 import firmly_nb as fnb

@@ -633,7 +633,7 @@ def test_everybody_says_the_same_about_whether_an_order_may_exist(
     form.place().wait(30)
     result = form._form.result
     assert result["unsure"] == (answer == UNKNOWN)
-    assert ("may be twice" in result["next"]) == (answer == UNKNOWN)
+    assert ("order twice" in result["next"]) == (answer == UNKNOWN)
     # The timeline and the cart view.
     end = Timeline(rec)._recent[0]["end"]
     assert end["order_exists"] == answer

@@ -89,6 +89,7 @@ LOCATION, ALL_HEADERS = "location", "firmly_nb_headers"
 BODY_SECRETS = ("access_token", "encrypted_card", "captcha_token")
 # What a header can carry (RFC 9110, section 5.5), and no token needs more of.
 TOKEN = re.compile(r"[!-~]{1,16384}")
+SENDABLE = re.compile(r"[ -~]*")  # of a cookie, as it goes back
 
 
 # A clock that nobody sets. It goes on while a laptop sleeps, where the system has such a clock.
@@ -434,6 +435,10 @@ class FirmlyClient:
         cookies.set_cookie_header(request)
         response = await self._sent(request)
         cookies.extract_cookies(response)
+        for one in [*cookies.jar]:
+            if not SENDABLE.fullmatch(f"{one.name}={one.value}"):
+                # It would be an error of every request after this one.
+                cookies.jar.clear(one.domain, one.path, one.name)
         content = bytearray()
         try:
             async for chunk in response.aiter_bytes():

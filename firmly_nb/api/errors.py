@@ -29,7 +29,7 @@ TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NAMED_BY = ("error", "name", "code", "error_code", "errorCode", "errorType")
 DESCRIBED_BY = (
-    *("description", "message", "error_description", "detail", "Message", "title"),
+    *("description", "message", "error_description", "detail", "title"),
     *("faultstring", "errorMessage", "reason", "msg"),
 )
 # Under these gateways and frameworks put an error into another object; none of the API does.
@@ -159,7 +159,7 @@ class FirmlyError(Mistake, Exception):
         return refuses_token(self.error, self.http_status)
 
 
-class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its errors
+class InvalidInput(FirmlyError):
     """Error for a request that did not pass the API's validation."""
 
     code = "FNB201"
@@ -171,55 +171,55 @@ class InvalidInput(FirmlyError):  # noqa: N818 - named as the API names its erro
             self.code = "FNB228"
 
 
-class Unauthorized(FirmlyError):  # noqa: N818
+class Unauthorized(FirmlyError):
     """Error for a device token that is missing, malformed or too old."""
 
     code = "FNB202"
 
 
-class InvalidAppId(FirmlyError):  # noqa: N818
+class InvalidAppId(FirmlyError):
     """Error for an app id that is missing or unknown."""
 
     code = "FNB203"
 
 
-class Forbidden(FirmlyError):  # noqa: N818
+class Forbidden(FirmlyError):
     """Error for an app id without access to the merchant."""
 
     code = "FNB204"
 
 
-class ProductNotFound(FirmlyError):  # noqa: N818
+class ProductNotFound(FirmlyError):
     """Error for a variant that the merchant does not have."""
 
     code = "FNB205"
 
 
-class NotEnoughStock(FirmlyError):  # noqa: N818
+class NotEnoughStock(FirmlyError):
     """Error for a quantity above the merchant's stock."""
 
     code = "FNB206"
 
 
-class PaymentDeclined(FirmlyError):  # noqa: N818
+class PaymentDeclined(FirmlyError):
     """Error for a declined payment; nothing was ordered."""
 
     code = "FNB207"
 
 
-class StoreUnavailable(FirmlyError):  # noqa: N818
+class StoreUnavailable(FirmlyError):
     """Error for a merchant that cannot be reached at the moment."""
 
     code = "FNB208"
 
 
-class CartNotFound(FirmlyError):  # noqa: N818
+class CartNotFound(FirmlyError):
     """Error for a device without a cart at the merchant."""
 
     code = "FNB209"
 
 
-class RateLimited(FirmlyError):  # noqa: N818
+class RateLimited(FirmlyError):
     """Error for too many requests."""
 
     code = "FNB210"
@@ -305,6 +305,8 @@ def _found_in(
     payload: dict[str, Any], fallback: str, http_status: int | None, deeper: int
 ) -> FirmlyError:
     """Return the error that an object names, or that is inside it, at most so much deeper."""
+    if any(key[:1].isupper() for key in payload):  # Error, Code, Message
+        payload = {key[:1].lower() + key[1:]: value for key, value in payload.items()} | payload
     own = _named_here(payload, fallback, http_status)
     if own.error in LISTED_STATUSES or not deeper:
         return own
@@ -324,9 +326,13 @@ def _named_here(payload: dict[str, Any], fallback: str, http_status: int | None)
     said = [name.strip() for name in map(payload.get, NAMED_BY) if isinstance(name, str)]
     if isinstance(more := payload.get("extensions"), dict):  # of GraphQL
         said += [name.strip() for name in map(more.get, NAMED_BY) if isinstance(name, str)]
+    # Some write name and words as one: ErrorPaymentDeclined: no funds.
+    parts = [one for one in (name.partition(": ") for name in said) if one[0] in PLACE_ORDER_ERRORS]
+    said = [*(first for first, *_ in parts), *said]
     names = [name for name in said if name and not name.isdigit()]
     name = next((name for name in names if name in LISTED_STATUSES), (*names, fallback)[0])
     words = [*filter(None, map(payload.get, DESCRIBED_BY)), *filter(None, [payload.get("errors")])]
+    words += [rest for *_, rest in parts if rest]
     text = next((word for word in words if isinstance(word, str)), (*words, "")[0])
     number = payload.get("code")
     if not text and name == "UnknownError" and isinstance(number, int | str):

@@ -28,12 +28,13 @@ SAYS_NO = re.compile(
     r"roll(ed)?[ _.-]?back|invalid|timed?[ _.-]?out)|"
     rf"{_BEGINS}(?i:un(success|paid|placed|confirmed|fulfil)|stopped|halted|lost|missing|"
     r"interrupt|withdraw|undo|dropped|retract|kill|disput|charge[ _.-]?back|returned|fraud|"
-    r"annul|storn)|"
+    r"annul|storn|discard|skipped|bounce|crash|stalled|unavailable|insufficient)|"
     rf"{_BEGINS}(?i:not|non|block(ed|ing)?){_ENDS}|^(?i:no){_ENDS}"
 )
 # What a name says that tells of no success yet, or of a part of one: requires_action.
 SAYS_NOT_YET = re.compile(
-    rf"{_BEGINS}(?i:pending|await|requir|hold\b|suspend|partial|incomplete|back[ _.-]?order|"
+    rf"{_BEGINS}(?i:pending|await|requir|hold\b|suspend|partial|incomplete|back[ _.-]?order|draft|"
+    rf"deferr|queued|dry[ _.-]?run|"
     rf"(in|under)[ _.-]?review)|{_BEGINS}(?i:held){_ENDS}"
 )
 # The call that orders a cart which was built call by call; the stage that it makes is called so.

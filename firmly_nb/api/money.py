@@ -27,7 +27,10 @@ beyond an int64 in minor units             null
 units                                      ``number`` beside it, ``number``
 no ``currency``, or one that is no text    null, though ``number`` is there: yen are not cents
 ``currency`` ``" usd "``                   ``USD``
-other currencies                           their ISO 4217 decimals (JPY 0, KWD 3), 2 if unlisted
+other currencies                           their ISO 4217 decimals (JPY 0, KWD 3)
+currency that is not in ISO 4217           in hundredths, since nobody defines its minor units: as
+                                           ``value`` says, or ``number`` alone; finer: null;
+                                           ``number`` beside it may have any power of ten
 ``symbol``                                 is not looked at: ``$`` is many currencies
 bare number, text, list, truth value       null: neither unit nor currency is known
 =========================================  =====================================================
@@ -51,11 +54,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# ISO 4217 exponents that are not 2. A currency that is not listed has two decimals.
+# ISO 4217: the decimals of each currency.
 NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 FOUR_DECIMALS = "CLF UYW"
+TWO_DECIMALS = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN "
+    "BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP "
+    "GBP GEL GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT "
+    "LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO "
+    "NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS "
+    "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD "
+    "XCG YER ZAR ZMW ZWG ZWL"
+)
 MINOR_DIGITS = {
+    **dict.fromkeys(TWO_DECIMALS.split(), 2),
     **dict.fromkeys(NO_DECIMALS.split(), 0),
     **dict.fromkeys(THREE_DECIMALS.split(), 3),
     **dict.fromkeys(FOUR_DECIMALS.split(), 4),
@@ -64,6 +77,7 @@ SCALES: dict[str, int] = {currency: 10**digits for currency, digits in MINOR_DIG
 MAX_DIGITS = 30  # more than any table holds, few enough to compute with
 SHORT = 40  # characters; a longer text is no amount, and is not worth remembering
 HALF = Decimal("0.5")
+FLOAT_NOISE = Decimal("1e-6")  # of a minor unit, as sums of floats have it
 # Up to here floats lie closer to one another than minor units do, so that none stands for two.
 MOST_IN_A_FLOAT = 2**52
 _CODE = re.compile(r"[A-Za-z]{3}")
@@ -73,12 +87,12 @@ SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "KW
 
 
 def minor_digits(currency: str) -> int:
-    """Return the number of decimals of a currency (ISO 4217).
+    """Return the number of decimals of a currency (ISO 4217), 2 of one that is not listed.
 
     Examples
     --------
-    >>> minor_digits("USD"), minor_digits("JPY"), minor_digits("KWD")
-    (2, 0, 3)
+    >>> [minor_digits(currency) for currency in ("USD", "JPY", "KWD", "POINTS")]
+    [2, 0, 3, 2]
     """
     return MINOR_DIGITS.get(currency.upper(), 2)
 
@@ -121,12 +135,19 @@ def from_minor(minor: int, currency: str) -> Decimal:
 def format_minor(minor: int, currency: str) -> str:
     """Write an amount as a person reads it, without the currency.
 
+    Of a currency that is not listed it has the decimals that were sent, and no others.
+
     Examples
     --------
     >>> format_minor(4699, "USD"), format_minor(125, "JPY"), format_minor(125, "KWD")
     ('46.99', '125', '0.125')
+    >>> format_minor(50_000, "POINTS"), format_minor(150, "POINTS")
+    ('500', '1.5')
     """
-    return amount(from_minor(minor, currency), minor_digits(currency))
+    value, digits = from_minor(minor, currency), minor_digits(currency)
+    if currency.upper() not in MINOR_DIGITS:
+        digits -= next(n for n in (2, 1, 0) if minor % 10**n == 0)
+    return amount(value, digits)
 
 
 def money_text(minor: int, currency: str) -> str:
@@ -204,18 +225,21 @@ def read_amounts(
     """
     codes: list[str | None]
     scales: Iterable[int]
+    listed = False
     first = currencies[0] if currencies else None
     if type(first) is str and currencies.count(first) == len(currencies):
         code = currency_code(first)
         codes, scales = [code] * len(currencies), repeat(_scale(code or ""))
+        listed = code in SCALES
     elif set(map(type, currencies)) <= {str}:
         known: dict[Any, str | None] = {said: currency_code(said) for said in set(currencies)}
         codes = [known[said] for said in currencies]
         steps = {code: _scale(code or "") for code in known.values()}
         scales = [steps[code] for code in codes]
+        listed = steps.keys() <= SCALES.keys()
     else:
         codes, scales = [currency_code(said) for said in currencies], ()
-    amounts = None if None in codes else _read_whole_columns(scales, numbers, values)
+    amounts = _read_whole_columns(scales, numbers, values) if listed else None
     if amounts is not None:
         return amounts, codes
     each = zip(numbers, values, codes, strict=True)
@@ -297,10 +321,26 @@ def _read_whole_columns(
 
 
 def _minor(number: object, value: object, currency: str) -> int | None:
+    if currency not in SCALES:
+        return _unlisted(number, value, currency)
     if number is None:
         return None if value is None else _value_in_minor(value, currency)
     whole = whole_number(number)
     return whole if value is None or _says_same(whole, value, currency) else None
+
+
+def _unlisted(number: object, value: object, currency: str) -> int | None:
+    whole = whole_number(number)
+    if number is not None and (
+        whole is None or not (value is None or _says_same(whole, value, currency))
+    ):
+        return None
+    given = whole if value is None else value
+    minor, exact = _value_in_minor(given, currency), _exactly(given)
+    if minor is None or exact is None:
+        return None
+    off = _WIDE.subtract(_WIDE.multiply(exact, _scale(currency)), minor)
+    return minor if abs(off) <= FLOAT_NOISE else None
 
 
 def _says_same(whole: int | None, value: object, currency: str) -> bool:
@@ -312,6 +352,10 @@ def _says_same(whole: int | None, value: object, currency: str) -> bool:
     exact = _exactly(value)
     if exact is None:
         return False
+    if currency not in SCALES:
+        # How many minor units make one is not known: some power of ten.
+        one, other = Decimal(whole).normalize(_WIDE), exact.normalize(_WIDE)
+        return one.as_tuple()[:2] == other.as_tuple()[:2] and one.adjusted() >= other.adjusted()
     off = _WIDE.subtract(_WIDE.multiply(exact, scale), whole)
     return bool(-HALF <= off <= HALF)
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from firmly_nb.api.event_names import SUCCESS, milestone_of
+from firmly_nb.api.event_names import SUCCESS, milestone_of, says_otherwise
 from firmly_nb.api.money import read_money
 from firmly_nb.api.values import plain_text
 from firmly_nb.display.messages import tells_names
@@ -53,12 +53,18 @@ NAMES = ("order", "cart")
 LISTS = frozenset({"orders", "carts", "data", "events", "payload", "result", "results"})
 ORDER_NUMBER = "platform_order_number"
 # Programs that have none, or none yet, write words (null, N/A, [object Object]), 0 or -1.
-BELOW_ZERO = re.compile(r"-\d+(\.\d*)?")
-NO_DIGITS = "0+-._# "  # nothing but these: 0, 000, --
-# Templates that nobody filled in, and errors in the place of a number: {{order_1}}, HTTP 502.
-NO_NUMBER = re.compile(r"[{}]|\b(?:null|undefined|none|nan|error|http)\b", re.IGNORECASE)
+BELOW_ZERO = re.compile(r"[-\u2010-\u2015\u2212]\s*\d+(\.\d*)?")
+ZERO = re.compile(r"[0+\-._# /,:]*|0+[xe][+-]?0+", re.IGNORECASE)  # 000, --, 0/0, 0x0, 0e0
+# Templates that nobody filled in ({{order_1}}, %1$s, <order_1>), and what is said in the place of
+# a number: 502 Bad Gateway, declined (05), pending-1.
+NO_NUMBER = re.compile(
+    r"[{}<>%$]|&[a-z]+;|^\[.*\]|^[1-5]\d\d\s+(?:OK|[A-Z][a-z]+)\b|(?<![^\W\d_])(?i:null|undefined|none|"
+    r"errors?|http|unknown|pending|awaiting|waiting|timeout|timed[ _-]?out|declined|failed|failure|"
+    r"rejected|refused|cancell?ed|expired|invalid|missing|unavailable|insufficient|exception)"
+    r"(?![^\W\d_])|(?<![^\W_])(?i:nan|nil|err|not|tbd|n/a)(?![^\W_])"
+)
 # A number of letters alone, such as KWXQPZTR, and the words that programs write in capitals.
-LETTERS = re.compile(r"[A-Z]+(?:-[A-Z]+)*")
+LETTERS = re.compile(r"(?!([A-Z])(?:-?\1)*$)[A-Z]+(?:-[A-Z]+)*")  # not: XXXX-XXXX
 FEWEST_LETTERS = 6
 STATUSES = (
     "ABANDONED ACCEPTED ACTIVE APPROVED AUTHORIZED AWAITING CANCELED CANCELLED CAPTURED CLOSED "
@@ -157,11 +163,12 @@ def order_number(data: object) -> str | None:
 
     It stands in the order, in the cart, beside them, or in an object that holds these. A text with
     a digit is taken as it is, without the blanks around it, and a whole number as a text. Nothing
-    else is an order number, and neither is 0, -1 or a text without a digit, such as ``null``,
-    ``N/A`` or ``{{number}}``. Capital letters alone are one where the cart says that it is
-    submitted, six or more of them, unless they are a word such as ``PENDING``. Of lists those are
-    looked into that hold orders, such as ``orders``: others hold what is ordered, not whether it
-    was. Neither is ``merchant_custom_data``, which may hold another order.
+    else is an order number, and neither is 0, -1, a text without a digit, such as ``null`` or
+    ``N/A``, a template such as ``{{number_1}}`` or words such as ``502 Bad Gateway``. Capital
+    letters alone are one where the cart says that it is submitted, six or more of them, unless they
+    are a word such as ``PENDING``. Of lists those are looked into that hold orders, such as
+    ``orders``: others hold what is ordered, not whether it was. Neither is
+    ``merchant_custom_data``, which may hold another order.
 
     Examples
     --------
@@ -280,18 +287,17 @@ def _is_submitted(place: Json) -> bool:
 def _letters(sent: object) -> str | None:
     """Read an order number of letters alone; of a word there is a status for it, and no number."""
     text = sent.strip() if isinstance(sent, str) else ""
-    is_one = LETTERS.fullmatch(text) and len(text.replace("-", "")) >= FEWEST_LETTERS
-    return (
-        text if is_one and _STATUSES.isdisjoint([*text.split("-"), text.replace("-", "")]) else None
-    )
+    words = [*text.split("-"), text.replace("-", "")]
+    is_one = LETTERS.fullmatch(text) and len(words[-1]) >= FEWEST_LETTERS
+    is_status = not _STATUSES.isdisjoint(words) or any(map(says_otherwise, words))
+    return text if is_one and not is_status else None
 
 
 def _number(sent: object) -> str | None:
     text = (plain_text(sent) or "").strip()
     plain = unicodedata.normalize("NFKC", text)
-    is_one = any(map(str.isdigit, plain)) and plain.strip(NO_DIGITS)
-    is_none = is_one and (BELOW_ZERO.fullmatch(plain) or NO_NUMBER.search(plain))
-    return text if is_one and not is_none else None
+    is_none = ZERO.fullmatch(plain) or BELOW_ZERO.fullmatch(plain) or NO_NUMBER.search(plain)
+    return text if any(map(str.isdigit, plain)) and not is_none else None
 
 
 def _find(data: Json, *, has_number: bool) -> tuple[str, Json] | None:

@@ -312,6 +312,7 @@ def _lines(lines: pd.DataFrame, carts: Sequence[Json]) -> Iterator[Any]:
     columns["line_item_id"] = [
         None if _is_no_id(each) else each for each in columns["line_item_id"]
     ]
+    # Its columns are known at run time only.
     kind = namedtuple("Line", list(map(str, columns)))  # type: ignore[misc]  # noqa: PYI024
     return map(kind._make, zip(*columns.values(), strict=True))
 

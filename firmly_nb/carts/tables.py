@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:
     """Yield the rows of a table as named tuples, nulls as None."""
+    # Its columns are known at run time only.
     kind = namedtuple("Row", frame.columns.tolist())  # type: ignore[misc]  # noqa: PYI024
     return map(kind._make, zip(*(column_values(frame[name]) for name in frame), strict=True))
 

@@ -38,6 +38,7 @@ from firmly_nb.display.text import (
     as_plotly,
     count,
     duration,
+    is_are,
     listed,
     plotly_lines,
     printable,
@@ -111,8 +112,7 @@ def left_out(stages: pd.DataFrame, orders: pd.DataFrame) -> str:
     if not total:
         return ""
     said = listed(f"{count(n)} {reason}" for reason, n in counts.items() if n)
-    verb = "is" if total == 1 else "are"
-    return f" {count(total, 'time')} of stages {verb} not known and left out: {said}."
+    return f" {count(total, 'time')} of stages {is_are(total)} not known and left out: {said}."
 
 
 def none_placed(orders: pd.DataFrame) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has no types
 
-from firmly_nb.api.money import minor_digits
+from firmly_nb.api.money import format_minor, minor_digits, to_minor
 from firmly_nb.carts.explain import explain
 from firmly_nb.charts.chart import (
     DEFAULT_MEASURE,
@@ -40,7 +39,6 @@ from firmly_nb.charts.look import (
     time_axis,
 )
 from firmly_nb.display.text import (
-    amount,
     as_plotly,
     count,
     duration,
@@ -636,7 +634,7 @@ def _together(through: pd.DataFrame, totals: Floats, measure: str, currency: str
         there = there_are(len(totals))
         return f"Too few to say: {FEWEST_TO_JUDGE} placed orders are needed, {there}."
     if len(np.unique(totals)) < 2:
-        same = amount(Decimal(str(totals[0])), minor_digits(currency))
+        same = format_minor(to_minor(float(totals[0]), currency), currency)
         total = f"{same} {short_name(currency)}"
         return f"Every placed order has the same total, {total}: nothing to see."
     times = through[measure].to_numpy(np.float64)

@@ -101,8 +101,7 @@ class _Browser:
             try:
                 self._wait(self._open(), OPEN_LIMIT_S)
                 drawn: bytes = self._wait(self._draw(figure, options), DRAW_LIMIT_S)
-            # Whatever goes wrong in a browser: a chart without a picture is still a chart.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - without a picture it is still a chart
                 self.failure = f"{type(error).__name__}: {str(error).split('. ', 1)[0]}"
                 # One that opens may have stumbled over one drawing; one that does not, will not.
                 self._tries_left = self._tries_left - 1 if self._kaleido is not None else 0

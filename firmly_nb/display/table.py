@@ -212,10 +212,12 @@ def grid_html(grid: Grid) -> str:
     True
     """
     heads, rows = _heads(grid), list(_rows(grid))
+    # A column without a name has no header: a screen reader would say an empty one.
+    tags = [("th", ' scope="col"') if str(head) else ("td", "") for head in heads]
     titles = "".join(
-        f'<th scope="col" style="{CELL}{_side(at, head)}{QUIET}font-weight:400;'
-        f'border-bottom:{RULE}">{escape(str(head))}</th>'
-        for at, head in enumerate(heads)
+        f'<{tag}{scope} style="{CELL}{_side(at, head)}{QUIET}font-weight:400;'
+        f'border-bottom:{RULE}">{escape(str(head))}</{tag}>'
+        for at, (head, (tag, scope)) in enumerate(zip(heads, tags, strict=True))
     )
     tinted = any(row.tint for row in rows)
     table = (

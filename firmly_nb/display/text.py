@@ -228,6 +228,17 @@ def count(how_many: int, noun: str = "", nouns: str = "") -> str:
     return f"{written} {noun if how_many == 1 else nouns or noun + 's'}" if noun else written
 
 
+def is_are(how_many: int) -> str:
+    """Return the verb that follows a number of things.
+
+    Examples
+    --------
+    >>> is_are(1), is_are(0)
+    ('is', 'are')
+    """
+    return "is" if how_many == 1 else "are"
+
+
 def there_are(number: int, noun: str = "") -> str:
     """Say how many there are.
 
@@ -236,7 +247,7 @@ def there_are(number: int, noun: str = "") -> str:
     >>> there_are(1), there_are(12, "order")
     ('there is 1', 'there are 12 orders')
     """
-    return f"there {'is' if number == 1 else 'are'} {count(number, noun)}"
+    return f"there {is_are(number)} {count(number, noun)}"
 
 
 def and_more(left: int, noun: str) -> str:

@@ -629,9 +629,9 @@ def _apart(
     for (start, *rest), warnings in found:
         assert isinstance(start, Start)  # noqa: S101 - for the type checker
         times = seen[start.recording_id] = seen.get(start.recording_id, 0) + 1
-        if times > 1 and start.environment == EXTERNAL:
-            start = replace(start, recording_id=f"{start.recording_id}-{times}")  # noqa: PLW2901
-        apart.append(([start, *rest], warnings))
+        again = times > 1 and start.environment == EXTERNAL
+        named = f"{start.recording_id}-{times}" if again else start.recording_id
+        apart.append(([replace(start, recording_id=named), *rest], warnings))
     return apart
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import io
 import math
 import re
-import shutil
 import weakref
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -30,7 +28,7 @@ from firmly_nb.carts.schemas import (
     SHIPMENTS,
     SNAPSHOTS,
 )
-from firmly_nb.disk import database, write_whole
+from firmly_nb.disk import TemporaryFolder, database, write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.paths import expanded
 from firmly_nb.frames import AS_TEXT, TIME_FORMAT, TableFrame, for_excel, for_parquet
@@ -241,7 +239,7 @@ def _plain(value: Any) -> Any:
 
 def _workbook(tables: Iterable[tuple[str, Table, pd.DataFrame]]) -> bytes:
     # Where it is missing, pandas would not say what to install.
-    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401 - a look
 
     held = io.BytesIO()
     with pd.ExcelWriter(
@@ -292,8 +290,8 @@ class Views:
 
     def __init__(self, recs: WithTables) -> None:
         self.recs = recs
-        self.folder = Path(mkdtemp(prefix="firmly-nb-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._temporary = TemporaryFolder()
+        self.folder = self._temporary.path
 
     def connect(self, names: Iterable[str] = tuple(TABLES)) -> Any:
         """Return a DuckDB connection with a view for each of these tables."""

@@ -13,7 +13,7 @@ from firmly_nb.latency.design import more_cancelled
 from firmly_nb.latency.effect import shared_codes
 from firmly_nb.latency.looks import BLOCK
 from firmly_nb.latency.predict import Present
-from firmly_nb.latency.quantiles import type_7
+from firmly_nb.latency.quantiles import estimate
 from firmly_nb.latency.questions import (
     BETTER,
     NO_CHANGE,
@@ -38,7 +38,7 @@ from firmly_nb.latency.questions import (
 )
 from firmly_nb.latency.questions import Typical as Factors
 from firmly_nb.latency.shares import Share, share
-from firmly_nb.latency.stages import stage_times
+from firmly_nb.latency.stages import is_each
 from firmly_nb.latency.verdict import (
     FASTER,
     FEWER_PLACED,
@@ -54,8 +54,9 @@ from firmly_nb.latency.verdict import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmly_nb.latency.design import Design, Side, Tables
+    from firmly_nb.latency.design import Design, Side
     from firmly_nb.latency.effect import Codes, Flags
+    from firmly_nb.latency.stages import StageTimes
 
 FEWEST = 10  # orders of a stage on each side, below which it is no question of its own
 
@@ -362,7 +363,7 @@ def _spread(a: Group, b: Group, method: Method) -> float:
 
 
 def stage_answers(
-    tables: Sequence[Tables],
+    times: Sequence[Sequence[StageTimes]],
     both: tuple[Side, Side],
     uses: tuple[Flags, Flags],
     method: Method,
@@ -371,36 +372,48 @@ def stage_answers(
     buffered: frozenset[str],
 ) -> tuple[Stage, ...]:
     """Answer two questions of each stage that both sides have: the typical time and the tail."""
-    groups = [
-        stage_groups(table, side, use, buffered)
-        for table, side, use in zip(tables, both, uses, strict=True)
-    ]
-    names = [name for name in groups[0] if name in groups[1]]
-    found = [(name, groups[0][name], groups[1][name]) for name in names]
-    asked = sum(min(len(a.ms), len(b.ms)) >= FEWEST for _, a, b in found)
+    pairs = [(side, in_pace(side, use, buffered)) for side, use in zip(both, uses, strict=True)]
+    a, b = (
+        {one.name: one for one in own if use[one.orders].any()}
+        for own, (_, use) in zip(times, pairs, strict=True)
+    )
+    names = [name for name in a if name in b]
+    asked = 0
+    for name in names:
+        sizes = [
+            np.count_nonzero(use[one[name].orders])
+            for one, (_, use) in zip((a, b), pairs, strict=True)
+        ]
+        asked += int(min(sizes) >= FEWEST)
     level = method.levels.of((1 - TOGETHER) / (2 * max(asked, 1)))
     whole = _whole_blocks(list(zip(both, uses, strict=True))) if method.levels.looks else None
-    return tuple(
-        _stage(name, (a, b), method, design, margins, level, whole) for name, a, b in found
-    )
+
+    def answered(name: str) -> Stage:
+        # Of a stage at a time: of millions of orders those of all would be much.
+        groups = [stage_group(one[name], *pair) for one, pair in zip((a, b), pairs, strict=True)]
+        return _stage(name, (groups[0], groups[1]), method, design, margins, level, whole)
+
+    return tuple(map(answered, names))
 
 
-def stage_groups(
-    tables: Tables, side: Side, use: Flags, buffered: frozenset[str]
-) -> dict[str, Group]:
-    """Return the times of each stage that can be believed, of the orders that count."""
-    _, stages, orders = tables
-    use = use.copy()
-    if buffered and "domain" in orders:
+def in_pace(side: Side, use: Flags, buffered: frozenset[str]) -> Flags:
+    """Return which of some orders are of no merchant whose streams were gathered."""
+    if buffered and "domain" in side.orders:
+        use = use.copy()
         for merchant in buffered:
-            use &= ~is_value(orders["domain"], merchant)
-    found = {}
-    for one in stage_times(stages, orders):
-        kept = use[one.orders]
-        at = one.orders[kept]
-        if len(at):
-            found[one.name] = Group(one.times_ms[kept], side.kind[at], side.run[at])
-    return found
+            use &= ~is_value(side.orders["domain"], merchant)
+    return use
+
+
+def stage_group(one: StageTimes, side: Side, use: Flags) -> Group:
+    """Return the times of a stage that can be believed, of the orders that count."""
+    kept = use[one.orders]
+    if kept.all():
+        if is_each(one.orders, len(use)):
+            return Group(one.times_ms, side.kind, side.run)
+        return Group(one.times_ms, side.kind[one.orders], side.run[one.orders])
+    at = one.orders[kept]
+    return Group(one.times_ms[kept], side.kind[at], side.run[at])
 
 
 def _stage(
@@ -430,8 +443,8 @@ def _stage(
         stage=name,
         n_a=len(a.ms),
         n_b=len(b.ms),
-        p50_a_ms=type_7(np.sort(a.ms), 0.5),
-        p50_b_ms=type_7(np.sort(b.ms), 0.5),
+        p50_a_ms=estimate(a.ms, 0.5),
+        p50_b_ms=estimate(b.ms, 0.5),
         ratio=_exp(times.estimate),
         ratio_low=_exp(times.low),
         ratio_high=_exp(times.high),

@@ -30,6 +30,7 @@ from firmly_nb.latency.stages import (
     OUT_OF_ORDER,
     REASONS,
     Gatherings,
+    TimesOfStages,
     blocks_of,
     merchants_of,
 )
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.latency.columns import Events
-    from firmly_nb.latency.stages import StageBlock, StageBlocks
+    from firmly_nb.latency.stages import Gathered, StageBlock, StageBlocks, StageTimes
 
     Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -143,9 +144,8 @@ def claims(
     if not len(orders):
         return Claims(CAVEATS.empty(), frozenset(), from_planned_start=False)
     if doubts is None:
-        blocks = blocks_of(stages, orders)
         doubts = Doubts(orders)
-        for block in blocks:
+        for block in blocks_of(stages, orders):
             doubts.add(block, block.own_reasons)
     late = doubts.late
     found = [
@@ -156,7 +156,21 @@ def claims(
     ]
     rows = {one.code: one._asdict() | {"voids": VOIDS[one.code]} for one in found}
     table = CAVEATS.frame([rows[code] for code in VOIDS if code in rows])
-    return Claims(table, doubts.gatherings.found().buffered, from_planned_start=late is not None)
+    return Claims(table, doubts.found().buffered, from_planned_start=late is not None)
+
+
+def claims_and_times(
+    events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame
+) -> tuple[Claims, list[StageTimes]]:
+    """Return what recordings cannot say, and the times of stages that hold, of one look at each."""
+    doubts = Doubts(orders)
+    times = TimesOfStages(orders, doubts)
+    blocks = blocks_of(stages, orders)
+    while not times.done:
+        for block in blocks:
+            times.add(block)
+        times.end()
+    return claims(events, stages, orders, doubts), times.times
 
 
 class _Caveat(NamedTuple):
@@ -207,6 +221,10 @@ class Doubts:
         self.lost.append(_Doubted(block.first, block.name, len(lost), timed))
         self.backwards.append(_Doubted(block.first, block.name, len(backwards), timed))
 
+    def found(self) -> Gathered:
+        """Return which streams were gathered."""
+        return self.gatherings.found()
+
     def named(self, doubted: list[_Doubted]) -> str:
         """Return the stages of which some times say nothing, in words."""
         said = [
@@ -230,7 +248,7 @@ class _Doubted(NamedTuple):
 def _of_stages(doubts: Doubts, orders: pd.DataFrame) -> list[_Caveat]:
     """Return the caveats of times of stages."""
     found = []
-    known = doubts.gatherings.found()
+    known = doubts.found()
     if doubts.together or doubts.unsure:
         why = [
             *(["begin and end came in one read"] if doubts.together else []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -73,6 +74,35 @@ def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
         here = slice(begin, begin + AT_ONCE)
         found[here] = values[codes[here]]
     return found
+
+
+MOST_CELLS = 1_000_000  # that are counted; more are sorted
+
+
+def numbered_cells(
+    codes: Sequence[Codes], shape: Sequence[int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells of several codes that occur, and for each row the number of its cell.
+
+    Parameters
+    ----------
+    codes
+        Columns of codes from 0.
+    shape
+        How many codes each column can have; ``numpy.unravel_index`` takes cells apart with it.
+
+    Examples
+    --------
+    >>> cells, numbers = numbered_cells([np.array([1, 0, 1]), np.array([2, 0, 2])], [2, 3])
+    >>> cells.tolist(), numbers.tolist()
+    ([0, 5], [1, 0, 1])
+    """
+    cell = codes[0] if len(codes) == 1 else np.ravel_multi_index(tuple(codes), tuple(shape))
+    if math.prod(shape) > MOST_CELLS:
+        cells, numbers = np.unique(cell, return_inverse=True)
+        return cells, numbers.reshape(-1)
+    present = np.bincount(cell, minlength=math.prod(shape)) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[cell]
 
 
 def categorical(codes: NDArray[Any], names: Sequence[str]) -> pd.Categorical[Any]:

@@ -12,8 +12,6 @@ import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from firmly_nb.display.html import QUIET, notes, page, quiet
 from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, grid_html, grid_text
@@ -30,7 +28,7 @@ from firmly_nb.display.text import (
 )
 from firmly_nb.latency.answers import Whole, answers, method_of, stage_answers
 from firmly_nb.latency.asked import limit_of, share_of
-from firmly_nb.latency.caveats import Claims, claims
+from firmly_nb.latency.caveats import Claims, claims_and_times
 from firmly_nb.latency.columns import reads_of
 from firmly_nb.latency.design import (
     DESIGN,
@@ -42,6 +40,7 @@ from firmly_nb.latency.design import (
     Difference,
     arrange,
     difference,
+    in_common,
     more_cancelled,
     rows_of_kinds,
     sides,
@@ -50,7 +49,7 @@ from firmly_nb.latency.design import (
 from firmly_nb.latency.effect import shift_function
 from firmly_nb.latency.looks import Blocks, blocks_of
 from firmly_nb.latency.predict import More, more_needed
-from firmly_nb.latency.quantiles import in_order, type_7
+from firmly_nb.latency.quantiles import in_order, quantiles_of_sorted, type_7, values_needed
 from firmly_nb.latency.questions import NEEDED_FOR_TAIL, UNDECIDED, WIDE, Levels, Margins
 from firmly_nb.latency.verdict import (
     Found,
@@ -73,7 +72,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from firmly_nb.latency.design import Tables
-    from firmly_nb.latency.effect import Floats
+    from firmly_nb.latency.effect import Codes, Floats
 
 LEVEL_OF_BAND = 0.95  # of the shift function
 ORDER = "order"
@@ -123,7 +122,7 @@ class WholeOrder:
     n_a, n_b
         Placed orders with a time.
     p50_a_ms, p50_b_ms, p95_a_ms, p95_b_ms
-        Their medians and p95; they decide nothing.
+        Their medians and p95; they decide nothing. p95 is not a number below 72 orders.
     """
 
     verdict: str
@@ -213,7 +212,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     slo_ms: float | str | None = None,
     like_for_like: bool = False,
     control: str | None = None,
-    ids: tuple[Sequence[str], Sequence[str]] | None = None,
+    ids: tuple[Codes, Codes] | None = None,
 ) -> Comparison:
     """Compare B with A: the typical time, the tail, how many are placed, and each stage.
 
@@ -235,8 +234,8 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     control
         A merchant that did not change, measured in the same runs.
     ids
-        The id of each order of A and of B, if the column ``recording_id`` of the tables has
-        numbers instead.
+        A number, not below 0, for the id of each order of A and of B, if the column
+        ``recording_id`` of the tables does not have the ids.
 
     Returns
     -------
@@ -253,6 +252,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     --------
     >>> import pandas as pd
     >>> from firmly_nb.latency import STAGES
+    >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> orders = pd.DataFrame({"recording_id": [f"r{i}" for i in range(200)], "outcome": "placed"})
     >>> orders["time_to_order_placed_ms"] = rng.lognormal(7, 0.2, 200)
@@ -265,17 +265,17 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     'slower'
     """
     margins = _checked(margin, tail_margin, placed_margin, slo_ms)
-    known = [claims(*tables) for tables in (a, b)]
+    known, times = zip(*(claims_and_times(*tables) for tables in (a, b)), strict=True)
     planned = any(one.from_planned_start for one in known)
-    side_a, side_b, kinds = sides((a, b), from_planned_start=planned, ids=ids)
+    (side_a, side_b), kinds = sides((a[2], b[2]), from_planned_start=planned, ids=ids)
     more_rows = _claimed_rows((a, b), known)
     # Whoever has orders take turns in blocks wants these held against each other.
     blocks = _blocks(a[2], b[2])
     like_for_like = like_for_like or blocks is not None
     dropped: tuple[str, ...] = ()
     if like_for_like:
-        shared = np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
-        alike = None if len(shared) else without_what_differs(side_a, side_b, kinds)
+        shared = in_common(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])
+        alike = None if shared.any() else without_what_differs(side_a, side_b, kinds)
         if alike is not None:
             dropped = alike[3]
             more_rows += rows_of_kinds(side_a, side_b, kinds, dropped)
@@ -294,7 +294,7 @@ def compare(  # noqa: PLR0913 - each is asked for by name
     whole = answers(side_a, use_a, side_b, use_b, method, margins, design)
     buffered = frozenset[str]().union(*(one.buffered for one in known))
     stages = stage_answers(
-        (a, b), (side_a, side_b), (use_a, use_b), method, design, margins, buffered
+        times, (side_a, side_b), (use_a, use_b), method, design, margins, buffered
     )
     placed_runs = design.runs[0] if design.blocked and not design.by_runs else None
     cancelled = more_cancelled(side_a, side_b, WIDE)
@@ -314,19 +314,19 @@ def compare(  # noqa: PLR0913 - each is asked for by name
         more=None,
     )
     found = _with_more(found, whole)
-    times = [
-        side.ms[use & ~np.isnan(side.ms) & ~design.control[side.kind]]
+    took_a, took_b = (
+        in_order(side.ms[use & ~design.control[side.kind]])
         for side, use in ((side_a, use_a), (side_b, use_b))
-    ]
+    )
     return Comparison(
         verdict=sentence(found),
-        order=_whole_order(verdict_of(found), times),
+        order=_whole_order(verdict_of(found), took_a, took_b),
         typical=whole.typical,
         tail=whole.tail,
         success=whole.success,
         differences=stages,
         design=DESIGN.frame([row._asdict() for row in design.rows]),
-        shift=shift_function(times[0], times[1], LEVEL_OF_BAND),
+        shift=shift_function(took_a, took_b, LEVEL_OF_BAND),
         margin=margins.typical,
         tail_margin=margins.tail,
         placed_margin=margins.placed,
@@ -408,11 +408,9 @@ def _with_more(found: Found, whole: Whole) -> Found:
     return replace(found, more=more_needed(whole.present, found.margins))
 
 
-def _whole_order(verdict: str, times: Sequence[Floats]) -> WholeOrder:
-    a, b = map(in_order, times)
-    return WholeOrder(
-        verdict, len(a), len(b), type_7(a, 0.5), type_7(b, 0.5), type_7(a, 0.95), type_7(b, 0.95)
-    )
+def _whole_order(verdict: str, a: Floats, b: Floats) -> WholeOrder:
+    """Return what stands beside the verdict, of times in order."""
+    return WholeOrder(verdict, len(a), len(b), type_7(a, 0.5), type_7(b, 0.5), _p95(a), _p95(b))
 
 
 def _qualified(found: Found, design: Design, buffered: frozenset[str]) -> list[str]:
@@ -578,9 +576,18 @@ def _stage_row(one: Stage) -> tuple[str | Cell, ...]:
     )
 
 
+def _p95(ms: Floats) -> float:
+    return quantiles_of_sorted(ms, [0.95])[0].estimate
+
+
 def _how(found: Comparison) -> str:
-    a, b = found.order.p95_a_ms, found.order.p95_b_ms
-    p95 = f" p95: A {duration(a)}, B {duration(b)}." if found.order.n_a and found.order.n_b else ""
+    order = found.order
+    sides = {"A": (order.n_a, order.p95_a_ms), "B": (order.n_b, order.p95_b_ms)}
+    known = [f"{side} {duration(ms)}" for side, (_, ms) in sides.items() if not math.isnan(ms)]
+    few = [f"{count(n)} of {side}" for side, (n, ms) in sides.items() if n and math.isnan(ms)]
+    lacks = f"{count(values_needed(0.95))} placed orders are needed, there are {listed(few)}"
+    said = [*known, *([lacks] if few else [])]
+    p95 = f" p95: {', '.join(said)}." if said else ""
     return (
         "Bars: the interval; marks: both margins, and no change between them. Family-wise level "
         f"95%: of the three questions, and of the stages.{p95}"

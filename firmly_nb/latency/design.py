@@ -15,7 +15,7 @@ import numpy as np
 
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.display.text import count, listed, percent, short_name, window
-from firmly_nb.latency.columns import coded, floats, is_value
+from firmly_nb.latency.columns import coded, floats, is_value, numbered_cells
 from firmly_nb.latency.effect import shared_codes
 from firmly_nb.latency.shares import wilson
 from firmly_nb.outcomes import CANCELLED, PLACED
@@ -88,7 +88,7 @@ class Side:
     started_ns
         When it started; not a number if that is not known.
     ids
-        Its id.
+        Number of its id; empty where nobody asks.
     """
 
     orders: pd.DataFrame
@@ -98,7 +98,7 @@ class Side:
     kind: Codes
     run: Codes
     started_ns: Floats
-    ids: Sequence[object]
+    ids: Codes
 
 
 class Kind(NamedTuple):
@@ -153,27 +153,39 @@ class Design:
 
 
 def sides(
-    tables: Sequence[Tables],
+    orders: Sequence[pd.DataFrame],
     *,
     from_planned_start: bool,
-    ids: Sequence[Sequence[object]] | None = None,
-) -> tuple[Side, Side, list[Kind]]:
-    """Read the orders of both sides; return also the kinds by number."""
-    orders = [table[2] for table in tables]
-    if ids is None:
-        ids = [one["recording_id"].to_list() if "recording_id" in one else [] for one in orders]
+    ids: Sequence[Codes] | None = None,
+) -> tuple[list[Side], list[Kind]]:
+    """Read the orders of each side; return also the kinds by number.
+
+    Parameters
+    ----------
+    orders
+        The orders of each side.
+    from_planned_start
+        Whether their times count from the planned start.
+    ids
+        The number of the id of each order, if their column ``recording_id`` does not say it.
+    """
     kinds: dict[Kind, int] = {}
     runs: dict[str, int] = {}
-    a, b = (
-        _side(one, names, kinds, runs, from_planned_start=from_planned_start)
-        for one, names in zip(orders, ids, strict=True)
-    )
-    return a, b, list(kinds)
+    known: dict[object, int] = {}
+    found = []
+    for at, one in enumerate(orders):
+        if ids is not None:
+            numbers = ids[at]
+        else:
+            names = one["recording_id"].to_list() if "recording_id" in one else []
+            numbers = np.array([known.setdefault(name, len(known)) for name in names], np.intp)
+        found.append(_side(one, numbers, kinds, runs, from_planned_start=from_planned_start))
+    return found, list(kinds)
 
 
 def _side(
     orders: pd.DataFrame,
-    ids: Sequence[object],
+    ids: Codes,
     kinds: dict[Kind, int],
     runs: dict[str, int],
     *,
@@ -204,19 +216,18 @@ def _none(orders: pd.DataFrame) -> Codes:
 def _kinds(orders: pd.DataFrame, kinds: dict[Kind, int]) -> Codes:
     if not len(orders):
         return _none(orders)
-    items = np.full(len(orders), np.nan)
+    size = np.zeros(len(orders), dtype=np.intp)  # for none; else by one above the number of items
     if "n_items" in orders:
-        items = floats(orders["n_items"])
-    sizes, size = np.unique(np.nan_to_num(items, nan=-1.0), return_inverse=True)
-    told = [int(n) if n >= 0 else None for n in sizes.tolist()]
-    parts = (_names(orders, "domain"), (size, told), _names(orders, "host"))
-    shape = [len(values) for _, values in parts]
-    cell = np.ravel_multi_index([codes for codes, _ in parts], shape)
-    cells, cell = np.unique(cell, return_inverse=True)
+        items = np.nan_to_num(floats(orders["n_items"]), nan=-1.0)
+        size = np.maximum(items, -1.0).astype(np.intp) + 1
+    merchants, hosts = (_names(orders, name) for name in ("domain", "host"))
+    shape = (len(merchants[1]), int(size.max()) + 1, len(hosts[1]))
+    cells, cell = numbered_cells((merchants[0], size, hosts[0]), shape)
     numbers = []
     for at in zip(*(axis.tolist() for axis in np.unravel_index(cells, shape)), strict=True):
         merchant, which, host = at
-        kind = Kind(parts[0][1][merchant], told[which], parts[2][1][host])
+        items_told = which - 1 if which else None
+        kind = Kind(merchants[1][merchant], items_told, hosts[1][host])
         numbers.append(kinds.setdefault(kind, len(kinds)))
     return np.array(numbers, dtype=np.intp)[cell]
 
@@ -337,7 +348,7 @@ def arrange(
     a: Side,
     b: Side,
     kinds: list[Kind],
-    more: Sequence[Difference],
+    more: Sequence[Difference] | None,
     *,
     like_for_like: bool,
     control: str | None,
@@ -350,7 +361,7 @@ def arrange(
     a, b, kinds
         From ``sides``.
     more
-        Rows that were found elsewhere: what caveats void.
+        Rows that were found elsewhere: what caveats void. None: nobody reads what differs.
     like_for_like
         Whether what only one side has is left out, however much it is.
     control
@@ -358,21 +369,21 @@ def arrange(
     in_blocks
         Whether the orders took turns in blocks of one study: its environments may differ.
     """
-    of_orders = _rows_of_orders(a, b, NOTED if in_blocks else VOIDS)
-    rows = [*rows_of_kinds(a, b, kinds), *of_orders, *more]
+    rows = [] if more is None else _rows_of_both(a, b, kinds, more, NOTED if in_blocks else VOIDS)
     is_control = np.array([kind.merchant == control for kind in kinds], dtype=bool)
     is_control &= control is not None
     use_a, use_b = a.attempted.copy(), b.attempted.copy()
-    shared = np.intersect1d(a.kind[use_a], b.kind[use_b])
+    shared = in_common(a.kind[use_a], b.kind[use_b], len(kinds))
     unlike = _empty(a, b)
-    if not unlike and not len(shared):
+    if not unlike and not shared.any():
         unlike = _disjoint(kinds, a, b)
-    use_a &= np.isin(a.kind, shared)
-    use_b &= np.isin(b.kind, shared)
+    use_a &= shared[a.kind]
+    use_b &= shared[b.kind]
     name, runs, why_not = "", (_count(a, use_a), _count(b, use_b)), ""
     by_runs = False
     taking_turns = _interleaved_runs(a, b)
-    common = np.intersect1d(a.run[(a.run >= 0) & use_a], b.run[(b.run >= 0) & use_b])
+    runs_a, runs_b = (x.run[(x.run >= 0) & use] for x, use in ((a, use_a), (b, use_b)))
+    common = np.flatnonzero(in_common(runs_a, runs_b))
     if control is not None and not _empty(a, b):
         name, use_a, use_b, runs, why_not = _with_control(a, b, use_a, use_b, is_control, control)
         by_runs = name == "control"
@@ -445,12 +456,17 @@ def without_what_differs(
     So two merchants, two hosts, or carts of two sizes, can be held against each other if that is
     asked for. Returns also what was dropped. None if that is of no use.
     """
+    here, there = (np.bincount(one.kind[one.attempted], minlength=len(kinds)) > 0 for one in (a, b))
+    used = np.zeros(len(kinds), dtype=bool)
+    used[a.kind] = used[b.kind] = True
     for dropped in DROPS:
         numbers: dict[Kind, int] = {}
-        keep = [kind._replace(**dict.fromkeys(dropped)) for kind in kinds]
-        codes = np.array([numbers.setdefault(k, len(numbers)) for k in keep], dtype=np.intp)
-        one, other = (replace(side, kind=codes[side.kind]) for side in (a, b))
-        if len(np.intersect1d(one.kind[one.attempted], other.kind[other.attempted])):
+        codes = np.full(len(kinds), -1, dtype=np.intp)
+        for kind in np.flatnonzero(used).tolist():
+            kept = kinds[kind]._replace(**dict.fromkeys(dropped))
+            codes[kind] = numbers.setdefault(kept, len(numbers))
+        if in_common(codes[here], codes[there]).any():
+            one, other = (replace(side, kind=codes[side.kind]) for side in (a, b))
             return one, other, list(numbers), dropped
     return None
 
@@ -470,7 +486,10 @@ PARTS = {"merchant": "merchant", "number of items": "items", "host": "host"}
 
 def apart_in(a: Side, b: Side, kinds: Sequence[Kind]) -> tuple[str, ...]:
     """Return in what no order of a side is like one of the other side."""
-    own = [[kinds[k] for k in np.unique(one.kind[one.attempted])] for one in (a, b)]
+    own = [
+        [kinds[k] for k in np.flatnonzero(np.bincount(one.kind[one.attempted])).tolist()]
+        for one in (a, b)
+    ]
     found = []
     for what, part in PARTS.items():
         one, other = ({getattr(kind, part) for kind in side} for side in own)
@@ -495,8 +514,20 @@ def _disjoint(kinds: list[Kind], a: Side, b: Side) -> str:
 
 
 def _count(side: Side, use: Flags) -> int:
-    runs = side.run[use]
-    return len(np.unique(runs[runs >= 0]))
+    return int(np.count_nonzero(np.bincount(side.run[use & (side.run >= 0)])))
+
+
+def in_common(a: Codes, b: Codes, size: int = 0) -> Flags:
+    """Return for each code whether both have it.
+
+    Examples
+    --------
+    >>> in_common(np.array([2, 0]), np.array([2, 1])).tolist()
+    [False, False, True]
+    """
+    size = max(size, *(int(one.max(initial=-1)) + 1 for one in (a, b)))
+    n, m = (np.bincount(one, minlength=size) for one in (a, b))
+    return np.asarray((n > 0) & (m > 0))
 
 
 def _with_control(
@@ -547,6 +578,12 @@ def _why_not(a: Side, b: Side, common: Codes, runs: tuple[int, int]) -> str:
 
 
 # What differs, in words.
+
+
+def _rows_of_both(
+    a: Side, b: Side, kinds: list[Kind], more: Sequence[Difference], environments: str
+) -> list[Difference]:
+    return [*rows_of_kinds(a, b, kinds), *_rows_of_orders(a, b, environments), *more]
 
 
 def rows_of_kinds(
@@ -678,11 +715,13 @@ def _same_orders(a: Side, b: Side) -> int:
 
     Tables from elsewhere may number their orders alike: the same order has the same times as well.
     """
-    places = {name: at for at, name in enumerate(b.ids)}
-    shared = [(at, places[name]) for at, name in enumerate(a.ids) if name in places]
-    if not shared:
+    shared = shared_codes(a.ids, b.ids)
+    if not len(shared.codes):
         return 0
-    in_a, in_b = np.array(shared).T
+    in_a, in_b = np.empty((2, len(shared.codes)), dtype=np.intp)
+    for places, of in ((in_a, shared.of_a), (in_b, shared.of_b)):
+        here = np.flatnonzero(of >= 0)
+        places[of[here]] = here
     is_same = np.isclose(a.started_ns[in_a], b.started_ns[in_b], rtol=0, atol=1e3, equal_nan=True)
     for name in ("time_to_order_placed_ms", "order_latency_ms"):
         if name in a.orders and name in b.orders:

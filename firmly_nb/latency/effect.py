@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from firmly_nb.latency.quantiles import in_order, log_times, quantiles_of_sorted
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 FINE = 1e-4  # to which part of an interval its ends are found
 STEPS = 60  # halvings that take a logarithm's range to its last digit
 LOOK_EVERY = 3  # halvings, after which the pairs that are left are counted
-FEW = 0.5  # pairs for each time: so few are sorted sooner than more halvings are made
+FEW = 1.0  # pairs for each time: so few are sorted sooner than more halvings are made
 APART = 256.0  # logarithms of times are within 60 of one another: strata do not meet
 NEVER = 30.0  # the logarithm of a time that is later than all others
 MOST_TIMES = 30_000  # of a side; more are represented by so many of their quantiles
+FEW_TIMES = 1_000  # that say at first about where a factor is
+CLOSE = 1e-4  # how far off that is, as a logarithm
 FEWEST_TIMES = 200  # of a stratum, which are never thinned
 ROUNDING = 1e-13  # of a sum of weighted pairs
 NEXT_TO_NONE = 2.0**-52  # the nearest end of an interval that does not hold 0
@@ -133,51 +136,97 @@ def shared_codes(a: Codes, b: Codes) -> Shared:
     return Shared(codes, number[a], number[b])
 
 
-def pairs_of(a: Sample, b: Sample) -> Pairs:
-    """Sort two samples for counting; strata of one side only are left out."""
+class Strata(NamedTuple):
+    """Two samples in order within each stratum that both have.
+
+    Values stand stratum by stratum; ``codes``, ``n``, ``m`` and ``unit`` have one of each.
+    """
+
+    a: Floats
+    b: Floats
+    codes: Codes
+    n: Codes
+    m: Codes
+    unit: Codes
+
+    def of(self, mask: Flags) -> Strata:
+        """Return some of the strata; nothing is sorted again."""
+        if mask.all():
+            return self
+        return Strata(
+            self.a[np.repeat(mask, self.n)],
+            self.b[np.repeat(mask, self.m)],
+            *(one[mask] for one in self[2:]),
+        )
+
+    def pairs(self, most: int = MOST_TIMES) -> Pairs:
+        """Return them for counting; of more than so many times a side has so many quantiles."""
+        (keys_a, of_a), (keys_b, of_b) = (
+            _keys(values, sizes, most) for values, sizes in ((self.a, self.n), (self.b, self.m))
+        )
+        size_a, size_b = (np.bincount(of, minlength=len(self.n)) for of in (of_a, of_b))
+        return Pairs(
+            a=keys_a,
+            b=keys_b,
+            of_a=of_a,
+            of_b=of_b,
+            begin_a=np.cumsum(size_a) - size_a,
+            begin_b=np.cumsum(size_b) - size_b,
+            last_a=np.searchsorted(keys_a, keys_a, "right"),
+            weight_a=self.n / size_a,
+            weight_b=self.m / size_b,
+            n=self.n.astype(np.float64),
+            m=self.m.astype(np.float64),
+            unit=np.unique(self.unit, return_inverse=True)[1].astype(np.intp),
+        )
+
+
+def strata_of(a: Sample, b: Sample) -> Strata:
+    """Sort two samples, each stratum by itself; strata of one side only are left out."""
     shared = shared_codes(a.strata, b.strata)
     count = len(shared.codes)
-    (keys_a, of_a, n), (keys_b, of_b, m) = (
+    (values_a, n), (values_b, m) = (
         _sorted(one.values, of, count) for one, of in ((a, shared.of_a), (b, shared.of_b))
     )
-    here = shared.of_a >= 0
-    owner = np.zeros(count, dtype=np.intp)
-    owner[shared.of_a[here]] = a.units[here]
-    size_a, size_b = (np.bincount(of, minlength=count) for of in (of_a, of_b))
-    return Pairs(
-        a=keys_a,
-        b=keys_b,
-        of_a=of_a,
-        of_b=of_b,
-        begin_a=np.cumsum(size_a) - size_a,
-        begin_b=np.cumsum(size_b) - size_b,
-        last_a=np.searchsorted(keys_a, keys_a, "right"),
-        weight_a=n / size_a,
-        weight_b=m / size_b,
-        n=n,
-        m=m,
-        unit=np.unique(owner, return_inverse=True)[1].astype(np.intp),
-    )
+    unit = np.zeros(count + 1, dtype=np.intp)  # the last place is for what is not shared
+    unit[shared.of_a] = a.units
+    return Strata(values_a, values_b, shared.codes, n, m, unit[:-1])
 
 
-def _sorted(values: Floats, of: Codes, count: int) -> tuple[Floats, Codes, Floats]:
-    here = of >= 0
-    keys = np.sort(np.minimum(values[here], NEVER) + APART * of[here])
-    sizes = np.bincount(of[here], minlength=count)
-    ordered = np.repeat(np.arange(count), sizes)
-    kept = _kept(sizes)
-    return keys[kept], ordered[kept], sizes.astype(np.float64)
+def pairs_of(a: Sample, b: Sample) -> Pairs:
+    """Sort two samples for counting; strata of one side only are left out."""
+    return strata_of(a, b).pairs()
 
 
-def _kept(sizes: Codes) -> Codes | slice:
+def _sorted(values: Floats, of: Codes, count: int) -> tuple[Floats, Codes]:
+    sizes = np.bincount(of + 1, minlength=count + 1)  # before the strata is what is in none
+    if count and len(values) == sizes[-1]:  # one stratum alone
+        found = np.sort(values)
+    else:
+        # Of narrow numbers it is counted, not compared.
+        by = np.argsort(of.astype(np.min_scalar_type(-max(count, 1))), kind="stable")
+        found = values[by[sizes[0] :]]
+        for begin, end in pairwise(np.cumsum(sizes).tolist()):
+            found[begin - sizes[0] : end - sizes[0]].sort()
+    return np.minimum(found, NEVER), sizes[1:]
+
+
+def _keys(values: Floats, sizes: Codes, most: int) -> tuple[Floats, Codes]:
+    """Return values of strata so that each stratum lies apart, and their strata."""
+    kept = _kept(sizes, most)
+    of = np.repeat(np.arange(len(sizes)), sizes)[kept]
+    return values[kept] + APART * of, of
+
+
+def _kept(sizes: Codes, most: int) -> Codes | slice:
     """Return the places that are kept of sorted values: all, or evenly spaced ones of each stratum.
 
     So many quantiles say where the others lie to a small part of a sample's own error.
     """
     total = int(sizes.sum())
-    if total <= MOST_TIMES:
+    if total <= most:
         return slice(None)
-    few = np.minimum(sizes, np.maximum(sizes * MOST_TIMES // total, FEWEST_TIMES))
+    few = np.minimum(sizes, np.maximum(sizes * most // total, FEWEST_TIMES))
     begins = np.cumsum(sizes) - sizes
     kept = [
         begin + ((np.arange(k) + 0.5) * (size / k)).astype(np.intp)
@@ -260,8 +309,15 @@ def _variances(values: Floats, of: Codes, count: int) -> Floats:
     return squares / np.maximum(sizes - 1, 1)
 
 
-def log_factors(pairs: Pairs) -> Floats:
+def log_factors(pairs: Pairs, near: Floats | None = None) -> Floats:
     """Return for each unit the logarithm of how many times as long B takes.
+
+    Parameters
+    ----------
+    pairs
+        The samples.
+    near
+        What fewer of their quantiles gave: it is looked for there first.
 
     Examples
     --------
@@ -273,11 +329,10 @@ def log_factors(pairs: Pairs) -> Floats:
     count = pairs.units
     if not count:
         return np.empty(0)
-    nothing = ROUNDING * np.bincount(
+    nothing: Floats = ROUNDING * np.bincount(
         pairs.unit, weights=pairs.weights * pairs.n * pairs.m, minlength=count
-    )
-    reach = _reach(pairs)
-    low, high = np.full(count, -reach), np.full(count, reach)
+    ).astype(np.float64)
+    low, high = _around(pairs, near, nothing)
     steps = STEPS if len(pairs.a) + len(pairs.b) < MOST_TIMES else STEPS // 2
     # A range of factors leaves the pairs even; its ends are looked for apart where there is one.
     upto, beyond = high.copy(), low.copy()
@@ -298,6 +353,22 @@ def log_factors(pairs: Pairs) -> Floats:
     left = _edge(pairs, low, np.minimum(upto, high), lambda x: x > nothing, steps)
     right = _edge(pairs, np.maximum(beyond, low), high, lambda x: x >= -nothing, steps)
     return np.asarray((left + right) / 2)
+
+
+def _around(pairs: Pairs, near: Floats | None, nothing: Floats) -> tuple[Floats, Floats]:
+    """Return two factors of each unit between which B becomes the shorter one."""
+    reach = _reach(pairs)
+    step = reach if near is None else CLOSE
+    middle = np.zeros(pairs.units) if near is None else near
+    low, high = middle - step, middle + step
+    while near is not None and step < 2 * reach:
+        is_above, is_below = balance(pairs, low) <= nothing, balance(pairs, high) >= -nothing
+        if not (is_above | is_below).any():
+            break
+        step *= 8
+        low = np.where(is_above, middle - step, low)
+        high = np.where(is_below, middle + step, high)
+    return low, high
 
 
 def _edge(
@@ -393,11 +464,11 @@ def _end(pairs: Pairs, middle: float, side: int, reach: float, level: float) -> 
         beyond = found.beyond(level)
         return beyond if side * found.balance < 0 else beyond - 2 * abs(found.balance)
 
-    if rejected(side * reach) <= 0:
-        return side * math.inf
     step = 0.02
     inside, outside = middle, middle + side * step
     below, above = rejected(inside), rejected(outside)
+    if above <= 0 and rejected(side * reach) <= 0:
+        return side * math.inf
     if below > 0:  # so many ties that the balance jumps from one side to the other
         return middle
     while above <= 0:
@@ -406,15 +477,19 @@ def _end(pairs: Pairs, middle: float, side: int, reach: float, level: float) -> 
         above = rejected(outside)
     turn = 0
     while abs(outside - inside) > FINE * max(abs(outside - middle), 1e-9):
-        # On a line between both ends; every third time half-way, as it goes in steps.
+        # On a line between both ends, and a little beyond towards the end that is farther off, so
+        # that both come close; now and then half-way, as it goes in steps.
         turn += 1
-        part = 0.5 if turn % 3 == 0 else min(max(below / (below - above), 0.02), 0.98)
+        part = below / (below - above)
+        little = FINE / 4 * abs(outside - middle) / abs(outside - inside)
+        part += little if part < 0.5 else -little
+        part = 0.5 if turn % 4 == 0 else min(max(part, 0.002), 0.998)
         tried = inside + part * (outside - inside)
         found = rejected(tried)
         if found > 0:
-            outside, above, below = tried, found, below / 2
+            outside, above = tried, found
         else:
-            inside, below, above = tried, found, above / 2
+            inside, below = tried, found
     return _last_step(pairs, inside, outside)
 
 
@@ -429,6 +504,27 @@ def _last_step(pairs: Pairs, inside: float, outside: float) -> float:
     if not len(steps):
         return inside
     return float(steps.max() if outwards else steps.min())
+
+
+def ends_of(strata: Strata, levels: Sequence[float]) -> tuple[float, list[tuple[float, float]]]:
+    """Return the logarithm of how many times as long B takes, and its interval at each level.
+
+    Of very many times few quantiles say where to look for the first.
+
+    Examples
+    --------
+    >>> one = np.zeros(9, dtype=np.intp)
+    >>> a, b = (Sample(np.linspace(0, 1, 9) + more, one, one) for more in (0, 2))
+    >>> middle, [(low, high)] = ends_of(strata_of(a, b), [0.9])
+    >>> round(middle, 6), low < 2 < high
+    (2.0, True)
+    """
+    pairs, near = strata.pairs(), None
+    if len(pairs.a) + len(pairs.b) < len(strata.a) + len(strata.b):
+        near = log_factors(strata.pairs(FEW_TIMES))
+    middle = float(log_factors(pairs, near)[0])
+    found = {level: log_interval(pairs, middle, level) for level in set(levels)}
+    return middle, [found[level] for level in levels]
 
 
 def is_shorter(pairs: Pairs, level: float) -> bool:

@@ -27,6 +27,7 @@ from firmly_nb.display.text import (
     count,
     duration,
     interval,
+    is_are,
     listed,
     number,
     percent,
@@ -34,13 +35,19 @@ from firmly_nb.display.text import (
     short_name,
     stated_percent,
 )
-from firmly_nb.latency.answers import group_of, method_of, stage_groups
-from firmly_nb.latency.caveats import claims
-from firmly_nb.latency.columns import positions
-from firmly_nb.latency.design import apart_in, arrange, sides, without_what_differs
-from firmly_nb.latency.quantiles import quantile_name, type_7
+from firmly_nb.latency.answers import group_of, in_pace, method_of, stage_group
+from firmly_nb.latency.caveats import from_planned_start
+from firmly_nb.latency.columns import is_value, positions
+from firmly_nb.latency.design import apart_in, arrange, in_common, sides, without_what_differs
+from firmly_nb.latency.quantiles import estimate, quantile_name
 from firmly_nb.latency.questions import NARROW, Levels, difference_of_shares, typical
-from firmly_nb.latency.stages import blocks_of, by_appearance
+from firmly_nb.latency.stages import (
+    Gatherings,
+    TimesOfStages,
+    blocks_of,
+    by_appearance,
+    is_each,
+)
 from firmly_nb.latency.summary import (
     NO_STAGES,
     ORDER,
@@ -51,6 +58,7 @@ from firmly_nb.latency.summary import (
     quantile_cell,
     row_label,
 )
+from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
@@ -59,12 +67,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from firmly_nb.latency.columns import Events
     from firmly_nb.latency.dependence import Estimates
-    from firmly_nb.latency.design import Design, Side, Tables
+    from firmly_nb.latency.design import Design, Kind, Side, Tables
     from firmly_nb.latency.effect import Codes, Flags
-    from firmly_nb.latency.questions import Ends, Group
-    from firmly_nb.latency.stages import StageBlock, StageBlocks
+    from firmly_nb.latency.questions import Ends, Group, Method
+    from firmly_nb.latency.stages import StageBlock, StageBlocks, StageTimes
     from firmly_nb.latency.summary import Part
 
     Floats = NDArray[np.float64]
@@ -142,12 +149,11 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
 
     events, stages, orders = tables
     by_number = orders["recording_id"].dtype.kind == "i"
-    place = np.zeros(len(orders), dtype=np.int32)
-    rows = _rows(codes, groups)
-    for mine in rows:
-        place[mine] = np.arange(len(mine), dtype=np.int32)
+    rows, place = _places(codes, groups)
     if not isinstance(stages, pd.DataFrame) or not isinstance(events, pd.DataFrame):
-        own_stages = _split_blocks(blocks_of(stages, orders), codes, groups, place)
+        own_stages: list[list[StageBlock]] = [[] for _ in rows]
+        for group, block in _split_blocks(blocks_of(stages, orders), codes, rows, place):
+            own_stages[group].append(block)
         return [
             (events, own, orders.iloc[mine].assign(recording_id=place[mine]))
             for own, mine in zip(own_stages, rows, strict=True)
@@ -171,23 +177,72 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
     return found
 
 
+def _places(codes: Codes, groups: int) -> tuple[list[Codes], NDArray[np.int32]]:
+    """Return the orders of each group, and the place of each order in its group."""
+    place = np.zeros(len(codes), dtype=np.int32)
+    rows = _rows(codes, groups)
+    for mine in rows:
+        place[mine] = np.arange(len(mine), dtype=np.int32)
+    return rows, place
+
+
 def _split_blocks(
-    blocks: StageBlocks, codes: Codes, groups: int, place: NDArray[np.int32]
-) -> list[list[StageBlock]]:
-    """Return the stages of each group, with the places of its orders among these."""
-    found: list[list[StageBlock]] = [[] for _ in range(groups)]
+    blocks: StageBlocks, codes: Codes, rows: Sequence[Codes], place: NDArray[np.int32]
+) -> Iterator[tuple[int, StageBlock]]:
+    """Return the stages of each group, with the places of its orders among these.
+
+    Parameters
+    ----------
+    blocks
+        The stages of all.
+    codes, rows, place
+        The group of each order; the orders of each group, and their places in it.
+    """
+    every = [place[mine] for mine in rows]
     for block in blocks:
-        for group, mine in enumerate(_rows(codes[block.orders], groups)):
+        if is_each(block.orders, len(codes)):
+            for group, mine in enumerate(rows):
+                if len(mine):
+                    yield group, block.some(mine, every[group])
+            continue
+        for group, mine in enumerate(_rows(codes[block.orders], len(rows))):
             if len(mine):
-                found[group].append(block.some(mine, place[block.orders[mine]]))
-    return found
+                yield group, block.some(mine, place[block.orders[mine]])
 
 
 def _rows(codes: Codes, groups: int) -> list[Codes]:
     """Return the rows of each group, in their order; those of none are left out."""
-    by_group = np.argsort(codes, kind="stable")
-    begins = np.searchsorted(codes[by_group], np.arange(groups + 1))
+    # Of narrow numbers it is counted, not compared.
+    narrow = codes.astype(np.min_scalar_type(-max(groups, 1)))
+    by_group = np.argsort(narrow, kind="stable")
+    begins = np.searchsorted(narrow[by_group], np.arange(groups + 1, dtype=np.int32))
     return [by_group[a:b] for a, b in pairwise(begins.tolist())]
+
+
+class _Own(NamedTuple):
+    """Orders of a group, and the times of its stages that hold."""
+
+    orders: pd.DataFrame
+    times: list[StageTimes]
+    buffered: frozenset[str]
+
+
+def _own_of(
+    stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame, codes: Codes, groups: int
+) -> list[_Own]:
+    """Return the times of each group; of stages a group's share of one is held at a time."""
+    rows, place = _places(codes, groups)
+    orders_each = [orders.iloc[mine] for mine in rows]
+    times = [TimesOfStages(own, Gatherings(own)) for own in orders_each]
+    blocks = blocks_of(stages, orders)
+    while not all(one.done for one in times):
+        for group, block in _split_blocks(blocks, codes, rows, place):
+            if not times[group].done:
+                times[group].add(block)
+        for one in times:
+            if not one.done:
+                one.end()
+    return [_Own(own, one.times, one.buffered) for own, one in zip(orders_each, times, strict=True)]
 
 
 def keyed(keys: Keys, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -374,17 +429,19 @@ def grouped_latency(
     quantiles
         Which quantiles, between 0 and 1.
     """
-    parts = split(tables, keys.codes, len(keys.values))
-    rows = [_parts(*one) for one in parts]
-    cells = [part for own in rows for part in own if len(part.values)]
+    own = _own_of(*tables[1:], keys.codes, len(keys.values))
+    rows = [_parts(one) for one in own]
+    cells = [part for parts in rows for part in parts if len(part.values)]
     each = 1 - (1 - level) / max(len(cells) * len(quantiles), 1)
-    found = tuple({part.stage: estimates_of(part, quantiles, each) for part in own} for own in rows)
+    found = tuple(
+        {part.stage: estimates_of(part, quantiles, each) for part in parts} for parts in rows
+    )
     declared = grouped_columns(quantiles)
     frames = [
-        declared.frame([_row(part, one[part.stage], own[2]) for part in parts_])
-        for parts_, one, own in zip(rows, found, parts, strict=True)
+        declared.frame([_row(part, one[part.stage], group.orders) for part in parts])
+        for parts, one, group in zip(rows, found, own, strict=True)
     ]
-    told = _Slowest(parts, keys, rows, found, (level, each)).told()
+    told = _Slowest(own, keys, rows, found, (level, each)).told()
     return GroupedLatency(
         table=keyed(keys, frames),
         sentence=told.sentence,
@@ -400,17 +457,15 @@ def grouped_latency(
     )
 
 
-def _parts(events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> list[Part]:
+def _parts(own: _Own) -> list[Part]:
     """Return the rows of a group: its stages and its order."""
-    if not len(orders):
+    if not len(own.orders):
         return []
     unwanted = set(NO_STAGES) - {ORDER, PLANNED}
-    return [part for part in parts_of(events, stages, orders) if part.stage not in unwanted]
+    return [part for part in parts_of(own.times, own.orders) if part.stage not in unwanted]
 
 
 def _row(part: Part, found: Estimates, orders: pd.DataFrame) -> dict[str, Any]:
-    from firmly_nb.latency.shares import attempted
-
     n = len(part.values)
     row: dict[str, Any] = {
         "stage": part.stage,
@@ -419,7 +474,7 @@ def _row(part: Part, found: Estimates, orders: pd.DataFrame) -> dict[str, Any]:
         "left_out": 0,
         **part.extra,
         "reached": int(part.reached.sum()),
-        "attempted": len(attempted(orders)),
+        "attempted": int(np.count_nonzero(~is_value(orders["outcome"], CANCELLED))),
     }
     for q in found.quantiles:
         row |= {f"{q.name}_ms": q.estimate, f"{q.name}_low_ms": q.low, f"{q.name}_high_ms": q.high}
@@ -444,6 +499,7 @@ class _Pair(NamedTuple):
     sides: tuple[Side, Side]
     uses: tuple[Flags, Flags]
     design: Design
+    method: Method
     apart: tuple[str, ...]  # what no order of one shares with one of the other
 
 
@@ -470,22 +526,21 @@ class _Slowest:
 
     def __init__(
         self,
-        parts: Sequence[Tables],
+        own: Sequence[_Own],
         keys: Keys,
         rows: Sequence[Sequence[Part]],
         found: Sequence[dict[str, Estimates]],
         levels: tuple[float, float],
     ) -> None:
         level, self.each = levels
-        self.parts, self.keys, self.rows, self.found = parts, keys, rows, found
+        self.own, self.keys, self.rows, self.found = own, keys, rows, found
         self.labels = keys.labels
-        known = [claims(*one) for one in parts]
-        self.planned = any(one.from_planned_start for one in known)
-        self.buffered: frozenset[str] = frozenset().union(*(one.buffered for one in known))
+        self.planned = any(from_planned_start(one.orders) for one in own)
+        self.buffered: frozenset[str] = frozenset().union(*(one.buffered for one in own))
         self.whole = PLANNED if self.planned else ORDER
-        names = dict.fromkeys(part.stage for own in rows for part in own)
+        names = dict.fromkeys(part.stage for parts in rows for part in parts)
         self.stages = [name for name in names if name not in NO_STAGES]
-        judged = len([own for own in rows if own])
+        judged = len([parts for parts in rows if parts])
         # Each group may be called slowest in each row, in its typical time or its tail.
         self.wide = 1 - (1 - level) / max(judged * (len(self.stages) + 1), 1)
         self._pairs: dict[tuple[int, int], _Pair] = {}
@@ -527,10 +582,10 @@ class _Slowest:
         """Say which groups are the slowest, if it is not one alone."""
         tied = (whole.group, *whole.open)
         times = listed(self._p50(self.whole, g) for g in tied)
-        verb = "is" if len(whole.told) == 1 else "are"
         sentence = (
             f"{listed(self.labels[g] for g in tied)} are the slowest and cannot be told apart from "
-            f"one another: p50 {times}. {listed(self.labels[g] for g in whole.told)} {verb} faster."
+            f"one another: p50 {times}. {listed(self.labels[g] for g in whole.told)} "
+            f"{is_are(len(whole.told))} faster."
         )
         return Told(sentence, notes=(*self._notes(whole), *said))
 
@@ -596,7 +651,7 @@ class _Slowest:
 
     def _p50(self, row: str, group: int) -> str:
         values = self._values(row)[group]
-        return duration(type_7(np.sort(values), 0.5)) if len(values) else "-"
+        return duration(estimate(values, 0.5)) if len(values) else "-"
 
     def _notes(self, one: _Against) -> tuple[str, ...]:
         """Say what a difference may be due to besides the group."""
@@ -630,8 +685,8 @@ class _Slowest:
         nothing = np.empty(0)
         for name in [self.whole, ORDER, *self.stages]:
             found[name] = dict.fromkeys(range(len(self.rows)), nothing)
-        for group, own in enumerate(self.rows):
-            times = {part.stage: part.values for part in own}
+        for group, parts in enumerate(self.rows):
+            times = {part.stage: part.values for part in parts}
             for name, of in found.items():
                 usual = times.get(ORDER, nothing) if name == PLANNED else nothing
                 of[group] = times.get(name, usual)
@@ -670,7 +725,7 @@ class _Slowest:
         groups = self._groups(row, pair, (a, b))
         if groups is None:
             return False, None
-        ends = typical(*groups, method_of(pair.design, Levels()), (self.wide, NARROW)).ends
+        ends = typical(*groups, pair.method, (self.wide, NARROW)).ends
         return _is_above(ends), (
             math.exp(ends.estimate),
             math.exp(max(ends.low, -700.0)) if not math.isnan(ends.low) else 0.0,
@@ -695,29 +750,40 @@ class _Slowest:
             )
             return a, b
         found = [
-            stage_groups(self.parts[g], side, use, self.buffered).get(row)
+            stage_group(one, side, in_pace(side, use, self.buffered))
             for g, side, use in zip(which, pair.sides, pair.uses, strict=True)
+            for one in self.own[g].times
+            if one.name == row
         ]
-        if found[0] is None or found[1] is None:
+        if len(found) < 2 or not min(len(one.ms) for one in found):
             return None
         return found[0], found[1]
 
     def _pair(self, a: int, b: int) -> _Pair:
         if (a, b) not in self._pairs:
-            self._pairs[a, b] = _arranged(self.parts[a], self.parts[b], planned=self.planned)
+            sides, kinds = self._sides
+            self._pairs[a, b] = _arranged(sides[a], sides[b], kinds)
         return self._pairs[a, b]
+
+    @cached_property
+    def _sides(self) -> tuple[list[Side], list[Kind]]:
+        """Return the orders of each group as they are held against those of others."""
+        nobody = [np.empty(0, dtype=np.intp)] * len(self.own)
+        orders = [one.orders for one in self.own]
+        return sides(orders, from_planned_start=self.planned, ids=nobody)
 
     def _late(self, judged: Sequence[int]) -> _Tail | None:
         """Return which group has most late orders, if no other has as many."""
         if self.keys.of_time:
             return None
         attempts = {g: self._attempts(g) for g in judged}
-        every = np.sort(np.concatenate(list(attempts.values())))
+        every = np.concatenate(list(attempts.values()))
         came = every[np.isfinite(every)]
         if not len(came):
             return None
-        limit = float(every[math.ceil(LATE * len(every)) - 1])
-        limit = limit if math.isfinite(limit) else type_7(came, LATE)
+        at = math.ceil(LATE * len(every)) - 1
+        limit = float(np.partition(every, at)[at])
+        limit = limit if math.isfinite(limit) else estimate(came, LATE)
         shares = {g: float((x > limit).mean()) for g, x in attempts.items()}
         top = max(shares, key=shares.__getitem__)
         for other in judged:
@@ -728,10 +794,9 @@ class _Slowest:
             if groups is None:
                 return None
             a, b = groups
-            method = method_of(pair.design, Levels())
             levels = (self.wide, NARROW)
             if not _is_above(
-                difference_of_shares(a, a.ms > limit, b, b.ms > limit, method, levels)
+                difference_of_shares(a, a.ms > limit, b, b.ms > limit, pair.method, levels)
             ):
                 return None
         rest = max((g for g in judged if g != top), key=shares.__getitem__)
@@ -744,7 +809,7 @@ class _Slowest:
 
     def _attempts(self, group: int) -> Floats:
         """Return the times of the attempted orders of a group; those not placed never came."""
-        [side, _], _ = _sides([self.parts[group], self.parts[group]], planned=self.planned)
+        side = self._sides[0][group]
         use = side.attempted & ~(side.placed & np.isnan(side.ms))
         return group_of(side, use).ms
 
@@ -752,7 +817,7 @@ class _Slowest:
 def _gap(one: _Against, values: dict[int, Floats]) -> float:
     """Return by how many ms the median of the slowest lies above that of the next."""
     near = one.near if one.near is not None else one.told[0]
-    mine, other = (type_7(np.sort(values[g]), 0.5) for g in (one.group, near))
+    mine, other = (estimate(values[g], 0.5) for g in (one.group, near))
     return mine - other
 
 
@@ -760,28 +825,23 @@ def _is_above(ends: Ends) -> bool:
     return bool(ends.low > 0)
 
 
-def _sides(parts: Sequence[Tables], *, planned: bool) -> tuple[tuple[Side, Side], list[Any]]:
-    nobody: tuple[Sequence[object], Sequence[object]] = ((), ())
-    a, b, kinds = sides(parts, from_planned_start=planned, ids=nobody)
-    return (a, b), kinds
-
-
-def _arranged(a: Tables, b: Tables, *, planned: bool) -> _Pair:
+def _arranged(a: Side, b: Side, kinds: list[Kind]) -> _Pair:
     """Arrange two groups: like for like in what they share, within runs where they took turns."""
-    (side_a, side_b), kinds = _sides((a, b), planned=planned)
-    side_a, side_b = _in_one_run(side_a, side_b)
+    a, b = _in_one_run(a, b)
     apart: tuple[str, ...] = ()
-    if not len(np.intersect1d(side_a.kind[side_a.attempted], side_b.kind[side_b.attempted])):
-        alike = without_what_differs(side_a, side_b, kinds)
+    if not in_common(a.kind[a.attempted], b.kind[b.attempted]).any():
+        alike = without_what_differs(a, b, kinds)
         if alike is not None:
-            apart = apart_in(side_a, side_b, kinds)
-            side_a, side_b, kinds, _ = alike
-    design, use_a, use_b = arrange(side_a, side_b, kinds, (), like_for_like=True, control=None)
-    return _Pair((side_a, side_b), (use_a, use_b), design, apart)
+            apart = apart_in(a, b, kinds)
+            a, b, kinds, _ = alike
+    design, *uses = arrange(a, b, kinds, None, like_for_like=True, control=None)
+    return _Pair((a, b), (uses[0], uses[1]), design, method_of(design, Levels()), apart)
 
 
 def _in_one_run(a: Side, b: Side) -> tuple[Side, Side]:
     """Return the sides with their orders that have no run id as one run: they are of one set."""
+    if min(int(side.run.min(initial=0)) for side in (a, b)) >= 0:
+        return a, b
     one = max(int(side.run.max(initial=-1)) for side in (a, b)) + 1
     a, b = (replace(side, run=np.where(side.run < 0, one, side.run)) for side in (a, b))
     return a, b

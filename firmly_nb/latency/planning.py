@@ -208,7 +208,7 @@ def plan(tables: Tables, change: float, power: float, per_minute: float | None =
     ('tail', 411, 620)
     """
     orders = tables[2]
-    side, _, kinds = sides((tables, tables), from_planned_start=False)
+    [side], kinds = sides([orders], from_planned_start=False)
     now = _present(side, len(kinds), _tagged(orders))
     questions = _questions(now, change, power)
     rate = per_minute or _per_minute(side) or GENTLE_PER_MINUTE
@@ -318,7 +318,8 @@ def _present(side: Side, kinds: int, tag: Codes) -> Now:
 def _spread(came: Group, cells: Codes) -> float:
     """Return tau: what two halves of the same orders say of how sure their factor is."""
     rng = np.random.default_rng(SEED)
-    one = Method("", False, np.zeros(int(cells.max()) + 1, bool), np.zeros(len(cells), np.intp))
+    kinds = int(cells.max()) + 1
+    one = Method("", False, np.zeros(kinds, bool), np.zeros(kinds, np.intp))
     found = []
     for _ in range(SPLITS):
         order = np.lexsort((rng.random(len(cells)), cells))

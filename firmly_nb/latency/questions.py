@@ -15,23 +15,23 @@ import numpy as np
 
 from firmly_nb.latency.effect import (
     NEVER,
-    Pairs,
     Sample,
     balance,
+    ends_of,
     is_shorter,
     log_factors,
-    log_interval,
     pairs_of,
     shared_codes,
+    strata_of,
 )
 from firmly_nb.latency.looks import level_at
-from firmly_nb.latency.quantiles import log_times, type_7
+from firmly_nb.latency.quantiles import estimate, log_times
 from firmly_nb.latency.shares import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmly_nb.latency.effect import Codes, Flags, Floats
+    from firmly_nb.latency.effect import Codes, Flags, Floats, Strata
 
 TOGETHER = 0.95  # so often the wide intervals of a family hold together
 WIDE = 1 - (1 - TOGETHER) / 3
@@ -203,6 +203,10 @@ class Method:
             return group.kind
         return group.run * (len(self.control) + 1) + group.kind
 
+    def kinds(self, cells: Codes) -> Codes:
+        """Return the kind of strata."""
+        return cells if self.design != "interleaved" else cells % (len(self.control) + 1)
+
 
 class Ends(NamedTuple):
     """A difference with its wide and its narrow interval, and standard error; positive is worse."""
@@ -353,8 +357,9 @@ def typical(a: Group, b: Group, method: Method, levels: tuple[float, float]) -> 
         each = [_typical_of_runs(x, one, method) for x, one in zip(logs, (a, b), strict=True)]
         more = _more_of_medians(logs, a, b, method)
         return Typical(welch(each[0], each[1], levels, more), {})
-    found = _stratified(a, b, method, levels)
-    merchants = _by_merchant(a, b, method, levels)
+    strata = _strata(a, b, method)
+    found = _ends(strata, method, levels)
+    merchants = _by_merchant(a, b, strata, method, levels)
     if not merchants:
         return Typical(found, {})
     return Typical(_weighted(merchants, a, b, method, levels), merchants)
@@ -371,45 +376,45 @@ def _typical_of_runs(logs: Floats, group: Group, method: Method) -> Floats:
     return log_factors(pairs_of(*sides))
 
 
-def _stratified(a: Group, b: Group, method: Method, levels: tuple[float, float]) -> Ends:
+def _strata(a: Group, b: Group, method: Method) -> Strata:
+    """Return both sides in order within the strata; sorted once, whoever asks for some of them."""
+    units = [one.run if method.by_runs else None for one in (a, b)]
+    samples = (
+        _sample(one, method.cells(one), unit) for one, unit in zip((a, b), units, strict=True)
+    )
+    return strata_of(*samples)
+
+
+def _ends(strata: Strata, method: Method, levels: tuple[float, float]) -> Ends:
     if method.by_runs:
-        pairs = pairs_of(*(_sample(one, method.cells(one), one.run) for one in (a, b)))
-        return of_runs(log_factors(pairs), levels)
-    pairs = pairs_of(*(_sample(one, method.cells(one)) for one in (a, b)))
-    return _ends_of_pairs(pairs, levels)
-
-
-def _ends_of_pairs(pairs: Pairs, levels: tuple[float, float]) -> Ends:
-    if not pairs.units:
+        return of_runs(log_factors(strata.pairs()), levels)
+    if not len(strata.codes):
         return UNKNOWN
     from scipy.special import ndtri
 
-    middle = float(log_factors(pairs)[0])
-    wide, narrow = (log_interval(pairs, middle, level) for level in levels)
+    middle, (wide, narrow) = ends_of(strata, levels)
     middle = min(max(middle, narrow[0]), narrow[1])
     z = float(ndtri(0.5 + levels[1] / 2))
     return Ends(middle, *wide, *narrow, (narrow[1] - narrow[0]) / (2 * z))
 
 
 def _by_merchant(
-    a: Group, b: Group, method: Method, levels: tuple[float, float]
+    a: Group, b: Group, strata: Strata, method: Method, levels: tuple[float, float]
 ) -> dict[int, Ends]:
     """Return the ratio of each merchant, if they differ by more than chance (Cochran's Q)."""
-    large = [
-        kind
-        for kind in range(len(method.control))
-        if min((a.kind == kind).sum(), (b.kind == kind).sum()) >= ENOUGH_TO_DIFFER
-    ]
+    n, m = (np.bincount(one.kind, minlength=len(method.control)) for one in (a, b))
+    large = np.flatnonzero(np.minimum(n, m) >= ENOUGH_TO_DIFFER).tolist()
     if len(large) < 2:
         return {}
-    each = [_stratified(a.of(a.kind == k), b.of(b.kind == k), method, levels) for k in large]
+    kinds = method.kinds(strata.codes)
+    narrow = (levels[1], levels[1])
+    each = [_ends(strata.of(kinds == kind), method, narrow) for kind in large]
     if not _differ(each):
         return {}
-    of_a, of_b = method.merchants[a.kind], method.merchants[b.kind]
-    shared = np.intersect1d(of_a, of_b)
-    sizes = {m: int(min((of_a == m).sum(), (of_b == m).sum())) for m in shared.tolist()}
-    enough = [m for m, size in sizes.items() if size >= ENOUGH_TO_DIFFER]
-    return {m: _stratified(a.of(of_a == m), b.of(of_b == m), method, levels) for m in enough}
+    n, m = (np.bincount(method.merchants, weights=size).astype(np.intp) for size in (n, m))
+    enough = np.flatnonzero(np.minimum(n, m) >= ENOUGH_TO_DIFFER).tolist()
+    merchants = method.merchants[kinds]
+    return {one: _ends(strata.of(merchants == one), method, levels) for one in enough}
 
 
 def _differ(each: Sequence[Ends]) -> bool:
@@ -448,7 +453,7 @@ def _weighted(
             largest = int(np.argmax([mask.sum() for mask, _ in groups]))
             groups[largest] = (groups[largest][0] | small_a, groups[largest][1] | small_b)
         parts += [
-            (float(one.sum()), _stratified(a.of(one), b.of(other), method, levels))
+            (float(one.sum()), _ends(_strata(a.of(one), b.of(other), method), method, levels))
             for one, other in groups
         ]
     weights = np.array([weight for weight, _ in parts]) / sum(weight for weight, _ in parts)
@@ -627,19 +632,19 @@ def limits(a: Group, kinds: int) -> Limits:
 
 
 def _limits(ms: Floats) -> tuple[float, float]:
-    ordered = np.sort(ms)
-    came = ordered[np.isfinite(ordered)]
+    came = ms[np.isfinite(ms)]
     if not len(came):
         return math.inf, math.inf
-    late = float(ordered[_rank_of_p95(len(ordered)) - 1])
+    late = _p95(ms)
     if not math.isfinite(late):
-        late = float(came[_rank_of_p95(len(came)) - 1])
-    return late, VERY_LATE * type_7(came, 0.5)
+        late = _p95(came)
+    return late, VERY_LATE * estimate(came, 0.5)
 
 
-def _rank_of_p95(n: int) -> int:
-    """Return the rank, from 1, of the smallest value that 95 % do not exceed."""
-    return -(-19 * n // 20)
+def _p95(ms: Floats) -> float:
+    """Return the smallest value that 95 % do not exceed."""
+    at = -(-19 * len(ms) // 20) - 1
+    return float(np.partition(ms, at)[at])
 
 
 class Late(NamedTuple):

@@ -505,15 +505,19 @@ class TableBlocks:
         duration, uncertainty = floats(stages["duration_ms"]), floats(stages["uncertainty_us"])
         coalesced, gathered = flags(stages, "coalesced"), flags(stages, "gathered")
         together = flags(stages, "together") if "together" in stages else None
+        places = stages["place"].to_numpy() if "place" in stages else None
         known = position >= 0
         for code, name in enumerate(names):
             rows = np.flatnonzero((codes == code) & known)
             # Of several ends the last is told, as the last event of an order counts.
             own, first = np.unique(ends[rows[::-1]], return_index=True)
             firsts = {e: int(rows[np.argmax(ends[rows] == e)]) for e in own.tolist()}
+            in_turn = own[np.argsort(-first)].tolist()
+            which = np.empty(len(milestones), dtype=np.intp)
+            which[in_turn] = np.arange(len(in_turn))
             yield StageBlock(
                 name,
-                {milestones[e]: (firsts[e], 0) for e in own[np.argsort(-first)].tolist()},
+                {milestones[e]: (firsts[e], 0) for e in in_turn},
                 position[rows],
                 duration[rows],
                 uncertainty[rows],
@@ -521,7 +525,65 @@ class TableBlocks:
                 gathered[rows],
                 None if together is None else together[rows],
                 rows,
+                None if places is None else places[rows],
+                which[ends[rows]] if len(in_turn) > 1 else None,
             )
+
+
+class JoinedBlocks:
+    """Stages of several sources as those of all their orders, one after the other.
+
+    Parameters
+    ----------
+    parts
+        For each source its stages, and the place of each of its orders among all.
+    """
+
+    def __init__(self, parts: Sequence[tuple[StageBlocks, Positions]]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[StageBlock]:
+        found: dict[str, list[tuple[StageBlock, Positions]]] = {}
+        for blocks, places in self._parts:
+            for block in blocks:
+                if len(block.orders):
+                    found.setdefault(block.name, []).append((block, places[block.orders]))
+        for name in [*found]:
+            yield _joined(found.pop(name))
+
+
+def _joined(parts: Sequence[tuple[StageBlock, Positions]]) -> StageBlock:
+    """Return blocks of one stage as one, given the places of their orders among all."""
+    known: dict[str, int] = {}
+    which = []
+    for block, _ in parts:
+        codes = np.array([known.setdefault(name, len(known)) for name in block.ends], np.int32)
+        own = np.zeros(len(block.orders), np.int8) if block.which is None else block.which
+        which.append(codes[own])
+    blocks = [block for block, _ in parts]
+
+    def every(name: str) -> Any:
+        columns = [getattr(block, name) for block in blocks]
+        return None if any(one is None for one in columns) else np.concatenate(columns)
+
+    orders = np.concatenate([places for _, places in parts])
+    in_order: Any = slice(None)
+    if not bool((orders[1:] >= orders[:-1]).all()):
+        in_order = np.argsort(orders, kind="stable")
+    whole = StageBlock(
+        blocks[0].name,
+        dict.fromkeys(known, (0, 0)),
+        orders,
+        duration_ms=every("duration_ms"),
+        uncertainty_us=every("uncertainty_us"),
+        coalesced=every("coalesced"),
+        gathered=every("gathered"),
+        together=every("together"),
+        rows=orders,
+        place=np.concatenate([one.rows if one.place is None else one.place for one in blocks]),
+        which=np.concatenate(which) if len(known) > 1 else None,
+    )
+    return whole.some(in_order, orders[in_order])
 
 
 def blocks_of(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> StageBlocks:
@@ -539,6 +601,16 @@ class Gathered(NamedTuple):
     of_buffered: Flags  # for each order whether it is of one of these
 
 
+class Look(Protocol):
+    """Whoever looks at each stage once."""
+
+    def add(self, block: StageBlock, own: NDArray[np.int8]) -> None:
+        """Look at a stage, given its own reasons why durations say nothing."""
+
+    def found(self) -> Gathered:
+        """Return which streams were gathered."""
+
+
 class Gatherings:
     """Finds the merchants whose streams were gathered, stage by stage.
 
@@ -553,8 +625,9 @@ class Gatherings:
         self._gathered = np.zeros(len(orders), dtype=bool)
         self._reached = np.zeros(len(orders), dtype=np.int32)
 
-    def add(self, block: StageBlock) -> None:
-        """Look at a stage."""
+    def add(self, block: StageBlock, own: NDArray[np.int8] | None = None) -> None:
+        """Look at a stage; reasons do not matter here."""
+        del own
         is_there = ~np.isnan(block.duration_ms)
         if is_each(block.orders, len(self._reached)):  # of millions no place need be looked up
             self._gathered[:] = block.gathered
@@ -676,19 +749,59 @@ def stage_times(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> lis
         no order completed is there without times.
     """
     blocks = blocks_of(stages, orders)
-    cancelled = is_value(orders["outcome"], CANCELLED)
-    gatherings = Gatherings(orders)
-    known = Gathered(cancelled[:0], frozenset(), cancelled[:0])
-    # Nearly always no merchant's streams were gathered; else the stages are looked at again.
-    while True:
-        ends, found = [], []
+    found = TimesOfStages(orders)
+    while not found.done:
         for block in blocks:
-            gatherings.add(block)
-            ends.append((block.name, block.ends))
-            found.append(times_of(block, block.own_reasons, known, cancelled))
-        if known.buffered or not gatherings.found().buffered:
-            return [found[at] for at in order_of(ends)]
-        known, gatherings = gatherings.found(), Gatherings(orders)
+            found.add(block)
+        found.end()
+    return found.times
+
+
+class TimesOfStages:
+    """Collects the times of stages that hold, stage by stage.
+
+    Nearly always no merchant's streams were gathered. Where some were, that is known at the end
+    only: then ``done`` is false, and all stages have to be added again.
+
+    Parameters
+    ----------
+    orders
+        The orders.
+    look
+        What looks at each stage as well; of uncertainties nothing is held then.
+    """
+
+    def __init__(self, orders: pd.DataFrame, look: Look | None = None) -> None:
+        self.done = False
+        self.times: list[StageTimes] = []
+        self._is_slim = look is not None
+        self._look = look or Gatherings(orders)
+        self._cancelled = is_value(orders["outcome"], CANCELLED)
+        self._known = Gathered(self._cancelled[:0], frozenset(), self._cancelled[:0])
+        self._ends: list[tuple[str, Mapping[str, tuple[int, int]]]] = []
+
+    @property
+    def buffered(self) -> frozenset[str]:
+        """Merchants of whose orders no stage has a time."""
+        return self._known.buffered
+
+    def add(self, block: StageBlock) -> None:
+        """Look at a stage."""
+        own = block.own_reasons
+        if not self.buffered:
+            self._look.add(block, own)
+        one = times_of(block, own, self._known, self._cancelled)
+        self._ends.append((block.name, block.ends))
+        self.times.append(
+            one._replace(uncertainty_us=one.uncertainty_us[:0].copy()) if self._is_slim else one
+        )
+
+    def end(self) -> None:
+        """Put the stages in order of their milestones, unless all have to come again."""
+        known = self._known if self.buffered else self._look.found()
+        self.done = known.buffered == self.buffered
+        self.times = [self.times[at] for at in order_of(self._ends)] if self.done else []
+        self._known, self._ends = known, []
 
 
 def times_of(

@@ -62,7 +62,6 @@ from firmly_nb.latency.stages import (
     blocks_of,
     is_each,
     order_of,
-    stage_times,
     times_of,
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
@@ -269,12 +268,9 @@ class _Orders:
                 yield Part(name, values[came], self.units.of(came), came, extra)
 
 
-def parts_of(
-    events: Events, stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame
-) -> list[Part]:
+def parts_of(times: Sequence[StageTimes], orders: pd.DataFrame) -> list[Part]:
     """Return what the rows of a table of times are made of, row by row."""
     known = _Orders(orders)
-    times = stage_times(_with_shares(events, stages, orders), orders)
     late = from_planned_start(orders)
     return [*map(known.part, times), *known.others(orders, late=late)]
 
@@ -761,9 +757,9 @@ def _lag(orders: pd.DataFrame, stages: Sequence[_Stage]) -> Iterator[str]:
     shortest = min(stages, key=lambda one: one.median_ms)
     if lag > PART * shortest.median_ms:
         yield (
-            f"Schedule lag: orders started up to {duration(lag)} after their time (p99), more than "
-            f"{stated_percent(PART)} of {shortest.name} ({duration(shortest.median_ms)}); "
-            f"scheduled_order_latency_ms counts it in."
+            f"Late start: orders started up to {duration(lag)} after their planned start (p99), "
+            f"more than {stated_percent(PART)} of {shortest.name} "
+            f"({duration(shortest.median_ms)}); scheduled_order_latency_ms counts it in."
         )
 
 

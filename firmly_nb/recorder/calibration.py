@@ -15,16 +15,15 @@ import math
 import os
 import secrets
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from firmly_nb.api.secrets import Secret, without_app_id
 from firmly_nb.background import follow, follow_async, submit
+from firmly_nb.disk import TemporaryFolder
 from firmly_nb.display.html import SEEN, page, quiet
 from firmly_nb.display.messages import coded_error, quoted, tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html, grid_text
@@ -46,6 +45,7 @@ from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import pandas as pd
@@ -134,11 +134,11 @@ class CalibrationRun:
         self.trusted: Path | None = None
         self.sender = Sender()
         self.worker: WorkerProcess | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="firmly-nb-calibration-")
+        self._folder = TemporaryFolder()
 
     async def start(self) -> None:
         """Start both processes and send a few events that nobody counts."""
-        folder = Path(self._folder.name)
+        folder = self._folder.path
         self.trusted, chain = _write_certificate(folder) if self.tls else (None, None)
         await self.sender.start(chain)
         if chain:
@@ -178,7 +178,7 @@ class CalibrationRun:
                 await self.worker.aclose()
         finally:
             await self.sender.aclose()
-            self._folder.cleanup()
+            self._folder.remove()
 
     async def __aenter__(self) -> Self:
         try:

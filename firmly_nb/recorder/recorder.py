@@ -123,6 +123,19 @@ class PhaseClock:
         self.times[event_name] = monotonic_ns()
         self.sent = self.sent or is_ours
 
+    def how_far(self) -> str:
+        """Say how far a request came of which nothing was sent."""
+        if SENDING in self.times:
+            return "the proxy did not respond"
+        for phase, words in (
+            ("start_tls", "TLS was not agreed on"),
+            ("connect_tcp", "no connection"),
+        ):
+            if f"connection.{phase}.started" in self.times:
+                is_over = f"connection.{phase}.complete" in self.times
+                return "the connection was just there" if is_over else words
+        return "what comes before it took all of the time"
+
     @property
     def connected(self) -> bool:
         """True if a connection was opened for this request."""
@@ -565,9 +578,9 @@ class _Run:
 
     def _end_by_limit(self) -> None:
         limit = f"no end within {self.job.start.timeout_s:g} s"
-        self.end(
-            "timeout", "Timeout", limit if self.phases.sent else f"{limit} {BEFORE_IT_WAS_SENT}"
-        )
+        if not self.phases.sent:
+            limit = f"{limit} {BEFORE_IT_WAS_SENT}: {self.phases.how_far()}"
+        self.end("timeout", "Timeout", limit)
 
     def _lag_ns(self, now_ns: int) -> int | None:
         return None if self.job.planned_ns is None else now_ns - self.job.planned_ns
@@ -679,16 +692,23 @@ class _Run:
 
     def _take_bare(self, body: bytes) -> None:
         """Read an answer that is JSON, and only called an event stream."""
-        try:
-            answer = redact(orjson.loads(body), self.secrets)
-        except orjson.JSONDecodeError:
-            return
-        if self.is_refused:
+        answers = _json_in(body, self.secrets)
+        if answers and self.is_refused:
             error = error_from_body(self.http_status or 0, body, self.secrets)
             self._keep_order(body)
             self.end("http_error", error.error, error.description)
         else:
-            self._take_answer(answer)
+            self._take_answers(answers)
+
+    def _take_answers(self, answers: list[Any]) -> None:
+        """Take what the values of a response tell, one on each line.
+
+        The first with an order number counts, else the first that tells anything.
+        """
+        for one in sorted(answers, key=lambda one: order_number(one) is None):
+            self._take_answer(one)
+        self.told += [("", number) for one in answers for number in order_numbers(one)]
+        self.beside = self.beside or next(filter(None, map(_beside, answers)), None)
 
     def _take_answer(self, answer: Any) -> None:
         """Take an order number or a listed error from a 2xx response without events."""
@@ -878,7 +898,7 @@ class _Run:
         status = unsubmitted(data) if numbers and is_after else None
         is_unknown = not self._is_milestone(name)
         has_error = error or (isinstance(data, dict) and any(map(data.get, ERRORS)))
-        known = error_beside(data) if is_unknown and has_error else None
+        known = error_beside(data) if has_error else None
         state = status_beside(data) if is_unknown and not known else None
         found = self.after_success if is_after else self.before_success
         is_told = known or state or status or (says_no and is_unknown)
@@ -922,7 +942,9 @@ class _Run:
         elif self.ended.get("outcome") not in ANSWERED:
             for name, said in [*self.before_success.items()][:MOST_LATER]:
                 has = f", with {said}," if said else ""
-                if name != self.not_taken:
+                if self._is_milestone(name):
+                    self.warnings.append(f"{name!r}{has} is a milestone, and no end of the order")
+                elif name != self.not_taken:
                     self.warnings.append(
                         f"{cut(name, LONGEST_BEGIN)!r}{has} is no known event name, and was not "
                         "taken for the order's end"
@@ -1106,12 +1128,7 @@ class _Run:
         if not self.job.ends:
             self._take_cart(answer, response, len(body))
             return
-        # Of several values, one on each line, the first with an order number counts, else the
-        # first that tells anything.
-        for one in sorted(answers, key=lambda one: order_number(one) is None):
-            self._take_answer(one)
-        self.told += [("", number) for one in answers for number in order_numbers(one)]
-        self.beside = self.beside or next(filter(None, map(_beside, answers)), None)
+        self._take_answers(answers)
         if self.decided:
             if self.job.call and self.succeeded:
                 # The order is the event of the call, as it is that of a stream.
@@ -1357,7 +1374,7 @@ def _notices(answer: Any) -> str:
 
 def _beside(data: Any) -> tuple[str, str] | None:
     """Return what the data of a success says otherwise: an error, or else a status."""
-    if error := error_beside(data):
+    if error := error_beside(data, parts=True):
         return "an error", error
     status = status_beside(data)
     return ("a status", status) if status else None

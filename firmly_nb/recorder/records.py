@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from itertools import islice
+from itertools import chain, islice
 from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
 from zlib import crc32
@@ -48,7 +48,7 @@ from firmly_nb.api.snapshots import (
     unsubmitted,
     why_unread,
 )
-from firmly_nb.outcomes import Existence, OutcomeName
+from firmly_nb.outcomes import YES, Existence, OutcomeName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -262,7 +262,7 @@ def _told_by(data: Any) -> tuple[Any, ...]:
     snapshot, error = find_snapshot(data), error_from_payload(data)
     return (
         (error.error, error.description, error.code),
-        error_beside(data),
+        error_beside(data, parts=True),
         status_beside(data),
         order_numbers(data),
         unsubmitted(data),
@@ -647,8 +647,16 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
         error_description=record.error_description and text(record.error_description),
         unfinished=record.unfinished and text(record.unfinished),
         encoding=record.encoding and text(record.encoding),
+        settled=record.settled and _masked_answer(record.settled, start),
         warnings=[text(words) for words in record.warnings],
     )
+
+
+def _masked_answer(settled: Settled, start: Start) -> Settled:
+    """Return a cart's answer in which its own words name nobody; an order number stays."""
+    if settled.order_exists == YES:
+        return settled
+    return replace(settled, evidence=masked_text(settled.evidence, start))
 
 
 def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
@@ -696,9 +704,18 @@ def tellable(order: Recorded) -> Recorded:
     'to ***'
     """
     start, events, end, cut_off, warnings = order
-    named = [_changed(event, event=_masked_name(event.event, start)) for event in events]
+    named = [_tellable_event(event, start) for event in events]
     said = [masked_text(text, start) for text in warnings]
     return Recorded(start, named, masked(end, start), cut_off, said)
+
+
+def _tellable_event(event: Event, start: Start) -> Event:
+    """Return an event of which no name, order number or path of an unread cart names a person."""
+    data = event.outline
+    told = [*order_numbers(data), why_unread(data, event.event, start.milestones) or ""]
+    if any(masked_text(text, start) != text for text in told):
+        return masked(event, start)
+    return _changed(event, event=_masked_name(event.event, start))
 
 
 def masked_text(text: str, start: Start) -> str:
@@ -852,8 +869,15 @@ def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"
     return None if no else "content"
 
 
-def error_beside(data: Any) -> str | None:
+def error_beside(data: Any, *, parts: bool = False) -> str | None:
     """Return the name of the error in the data of a success, or its words; None if there is none.
+
+    Parameters
+    ----------
+    data
+        The decoded JSON.
+    parts
+        Whether to look at the parts of the order: at its lines, and at those that failed.
 
     Examples
     --------
@@ -863,8 +887,10 @@ def error_beside(data: Any) -> str | None:
     'no funds'
     >>> error_beside({"platform_order_number": "7", "error": None, "code": "OK"}) is None
     True
+    >>> error_beside({"failed_items": [{"error": "ErrorNotEnoughStock"}]}, parts=True)
+    'ErrorNotEnoughStock'
     """
-    for place in _places(data):
+    for place in chain(_places(data), _parts_of_the_order(data) if parts else ()):
         told = next(filter(None, map(place.get, ERRORS)), None)
         if not told and place is not data:
             continue
@@ -891,26 +917,35 @@ def status_beside(data: Any) -> str | None:
     True
     """
     for place in _places(data):
-        for name in (*SUCCEEDED, *STATES, *([] if place is not data else NAMED_AS)):
+        for name in (*FLAGS, *STATES, *([] if place is not data else NAMED_AS)):
             value = place.get(name)
             text = value.strip() if isinstance(value, str) else ""
-            if name in SUCCEEDED:
-                is_no = value is False or text.lower() == "false"
+            if name in FLAGS:
+                is_no = str(value).strip().lower() == str(name in FAILED).lower()
             elif type(value) is int:
                 is_no = 400 <= value < 600
             else:
                 is_no = text.lower() != NEW and says_otherwise(text[:LONGEST_STATE])
-            if is_no:
-                return f"{name} is {str(value).strip().lower() if name in SUCCEEDED else value}"
+            if is_no or (value and name in WHEN_FAILED):
+                return f"{name} is {str(value).strip().lower() if name in FLAGS else value}"
     return None
 
 
 # Fields that say how an order went, beside its number.
 SUCCEEDED = ("success", "succeeded", "successful", "ok")
-STATES = ("status", "state", "result", "outcome", "statusCode", "status_code", "code")
+FAILED = ("cancelled", "canceled", "declined", "refunded", "voided")
+FLAGS = (*SUCCEEDED, *FAILED)
+WHEN_FAILED = ("cancelled_at", "canceled_at", "refunded_at", "voided_at")
+STATES = (
+    *("status", "state", "result", "outcome", "statusCode", "status_code", "code"),
+    *("order_status", "payment_status", "financial_status", *WHEN_FAILED),
+)
+PAYMENTS = ("payment", "payment_summary")
+# Lists of what an order is made of end so: line_items, failed_items, results.
+PARTS = ("items", "lines", "results", "responses")
 NAMED_AS = ("type", "event")  # of an event inside another one
 NEW = "pending"  # an order that was just placed has this status at some merchants
-LONGEST_STATE = 60
+LONGEST_STATE, MOST_PARTS = 60, 100
 NAMELESS = error_from_payload({}).error
 NO_ERRORS = frozenset({"none", "null", "no", "false", "0", "ok", "no error"})
 
@@ -922,7 +957,18 @@ def _places(data: Any) -> Iterator[dict[str, Any]]:
     around = [data, *(one for one in map(data.get, ENVELOPES) if isinstance(one, dict))]
     yield from around
     for each in around:
-        yield from (one for one in map(each.get, NAMES) if isinstance(one, dict))
+        orders = [one for one in map(each.get, NAMES) if isinstance(one, dict)]
+        yield from orders
+        for order in (each, *orders):
+            yield from (one for one in map(order.get, PAYMENTS) if isinstance(one, dict))
+
+
+def _parts_of_the_order(data: Any) -> Iterator[dict[str, Any]]:
+    """Return the first objects of lists in which a part of the order may have failed."""
+    for place in _places(data):
+        for name, value in place.items():
+            if isinstance(value, list) and name.lower().endswith(PARTS):
+                yield from (one for one in value[:MOST_PARTS] if isinstance(one, dict))
 
 
 def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:

@@ -12,7 +12,7 @@ from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.display.text import count, printable
 from firmly_nb.latency.asked import limit_of, quantiles_of, share_of
-from firmly_nb.latency.columns import coded
+from firmly_nb.latency.columns import coded, numbered_cells
 from firmly_nb.latency.groups import Keys, grouped_latency, keyed, split
 from firmly_nb.recorder.tables import ORDERS
 
@@ -252,13 +252,12 @@ def grouped(recs: Many, names: Sequence[str], every: str | None) -> Groups[Many]
     values: list[tuple[str, ...]] = []
     codes = np.zeros(len(recs), dtype=np.intp)
     if len(recs):
-        stacked = np.stack([own for own, _, _ in columns], axis=1)
-        cells, codes = np.unique(stacked, axis=0, return_inverse=True)
-        codes = codes.reshape(-1)
+        shape = [len(known) for _, known, _ in columns]
+        cells, codes = numbered_cells([own for own, _, _ in columns], shape)
         _check_count(len(cells), asked)
         values = [
             tuple(known[code] for code, (_, known, _) in zip(cell, columns, strict=True))
-            for cell in cells.tolist()
+            for cell in zip(*(at.tolist() for at in np.unravel_index(cells, shape)), strict=True)
         ]
     own = {"domain", "run_id", "outcome", "environment", "host"}
     told_with = [

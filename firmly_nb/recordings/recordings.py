@@ -1232,7 +1232,7 @@ class Recordings(OneOrMany, Sequence[Recording]):
             slo_ms=slo_ms,
             like_for_like=like_for_like,
             control=control,
-            ids=(self._ids, judged._ids),  # noqa: SLF001 - of its own kind
+            ids=self._selection.numbered_with(judged._selection),  # noqa: SLF001 - of its own kind
         )
 
     def drift(self, stage: str | None = None) -> RunDrift:

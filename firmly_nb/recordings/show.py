@@ -135,8 +135,16 @@ class Shown:
 # How an order ended, in words that a person can act on.
 
 
-def verdict(rec: OneShown) -> str:
-    """Return one sentence or two: outcome, time, and whether an order exists."""
+def verdict(rec: OneShown, how: str = "") -> str:
+    """Return one sentence or two: outcome, time, and whether an order exists.
+
+    Parameters
+    ----------
+    rec
+        The recording.
+    how
+        What tells whether an order exists; by default the call that asks.
+    """
     row = rec.summary()
     exists, status, error = row["order_exists"], row["http_status"], rec.error
     if row["evidence"] == NOT_SEEN.evidence:
@@ -159,7 +167,7 @@ def verdict(rec: OneShown) -> str:
         total=_total(row),
     )
     detail = _detail(error) if rec.outcome in {*ANSWERED, "transport_error"} else ""
-    return " ".join(filter(None, [text, existence(rec, _asking(rec)), detail]))
+    return " ".join(filter(None, [text, existence(rec, how or _asking(rec)), detail]))
 
 
 def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:

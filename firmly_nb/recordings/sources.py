@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
-from firmly_nb.latency.columns import is_value
+from firmly_nb.latency.columns import Reads, is_value, reads_of
 from firmly_nb.latency.stages import (
     STAGES,
     STORED_STAGES,
     Arrivals,
+    JoinedBlocks,
+    blocks_of,
     last_arrivals,
     stage_columns,
 )
@@ -545,6 +547,17 @@ class Selection:
         """Return the recording ids."""
         return self._values(lambda source, rows: source.ids(rows))
 
+    def numbered_with(self, other: Selection) -> tuple[Rows, Rows]:
+        """Return a number for each id of both selections; of some of the same no id is read."""
+        pairs = zip(self.sources, other.sources, strict=False)
+        if len(self.sources) == len(other.sources) and all(a is b for a, b in pairs):
+            return self.chosen, other.chosen
+        import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+
+        ids = pa.array([*self.ids(), *other.ids()], pa.string())
+        numbers = ids.dictionary_encode().indices.to_numpy()
+        return numbers[: len(self)], numbers[len(self) :]
+
     def started_at_ns(self) -> list[int]:
         """Return when each began, by the wall clock, in Unix nanoseconds."""
         return self._values(lambda source, rows: source.started_at_ns(rows))
@@ -719,10 +732,23 @@ class _Ends:
 
     def looked_at(self) -> tuple[pd.DataFrame | StageBlocks, Events]:
         """Return stages and events for one look at each: all of them need not be in memory."""
-        if {"stages", "events"} <= set(vars(self)) or len(self._split) > 1:
+        if {"stages", "events"} <= set(vars(self)):
             return self.stages, self.events
-        [(source, rows)] = self._split
-        return source.stage_blocks(rows)
+        found = [source.stage_blocks(rows) for source, rows in self._split]
+        if len(found) == 1:
+            return found[0]
+        import pandas as pd
+
+        ends = np.cumsum([len(rows) for _, rows in self._split])
+        parts = []
+        for (stages, _), own in zip(found, np.split(self._positions, ends[:-1]), strict=True):
+            numbers = pd.DataFrame({ORDER_NUMBER.name: np.arange(len(own))})
+            parts.append((blocks_of(stages, numbers), own.astype(np.int32)))
+
+        def reads() -> Reads:
+            return Reads(*np.sum([reads_of(events) for _, events in found], axis=0).tolist())
+
+        return JoinedBlocks(parts), reads
 
     @cached_property
     def noted(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -757,7 +783,10 @@ class _Ends:
         )
         numbers = self._positions[numbers].astype(np.int32)
         joined = compact(table, columns | {"recording_id": numbers})
-        in_order = np.argsort(numbers, kind="stable")
         if "place" in columns:  # of stages, which may stand stage by stage
             in_order = np.lexsort((joined["place"], numbers))
+        elif bool((numbers[1:] >= numbers[:-1]).all()):
+            return joined
+        else:
+            in_order = np.argsort(numbers, kind="stable")
         return joined.take(in_order).reset_index(drop=True)

@@ -16,7 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.event_names import SUCCESS
-from firmly_nb.disk import database
+from firmly_nb.disk import check_is_file, database
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
 from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, storage
@@ -664,11 +664,15 @@ def verify(path: str | Path) -> pd.DataFrame:
 
 def _state(known: tuple[Path, Digest | None]) -> str:
     path, digest = known
-    if not path.exists():
+    try:
+        check_is_file(path)
+        if digest is None:
+            return "not known: saved without a SHA-256"
+        return digest.difference(path) or "as saved"
+    except FileNotFoundError:
         return "missing"
-    if digest is None:
-        return "not known: saved without a SHA-256"
-    return digest.difference(path) or "as saved"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
@@ -689,7 +693,8 @@ def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
         below[:] = [each for each in below if not each.startswith(WRITING)]
         if RECORDINGS in names:
             # Beside it lie tables, made of what is in it.
-            names = [each for each in names if Path(each).suffix != SUFFIX] + [RECORDINGS]  # noqa: PLW2901
+            names = [each for each in names if Path(each).suffix != SUFFIX]  # noqa: PLW2901 - fewer
+            names.append(RECORDINGS)
         files += [folder / each for each in names if Path(each).suffix.lower() in {SUFFIX, HAR}]
     return sorted(sets), sorted(files)
 
@@ -697,9 +702,11 @@ def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:
 def _is_set(folder: Path, below: list[str], names: list[str]) -> bool:
     """Return whether a folder is a saved set, also one that lost its manifest."""
     if MANIFEST in names:
-        with suppress(OSError), (folder / MANIFEST).open("rb") as file:
-            if KIND.encode() in file.read(4096):
-                return True
+        with suppress(OSError):
+            check_is_file(folder / MANIFEST)
+            with (folder / MANIFEST).open("rb") as file:
+                if KIND.encode() in file.read(4096):
+                    return True
     return "orders" in below and any((folder / "orders").glob("day=*/domain=*/*.parquet"))
 
 
@@ -727,8 +734,10 @@ def _is_har(file: Path) -> bool:
     """Return whether a file is a HAR: by its name, or by how it begins."""
     if file.suffix.lower() in {SUFFIX, HAR}:
         return file.suffix.lower() == HAR
-    with suppress(OSError), file.open("rb") as content:
-        return HAR_BEGIN.match(content.read(1024)) is not None
+    with suppress(OSError):
+        check_is_file(file)
+        with file.open("rb") as content:
+            return HAR_BEGIN.match(content.read(1024)) is not None
     return False
 
 

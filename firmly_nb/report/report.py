@@ -47,7 +47,7 @@ from firmly_nb.report.page import figure_html, term_list, whole_page
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -228,7 +228,7 @@ def _page(
     body = [
         header_section(heading, found, against, target),
         caveats_section(recs, against, names),
-        summary_section(charts, found),
+        summary_section(charts, found, set(recs.caveats["text"])),
         comparison_section(against, names),
         target_section(recs, target),
         tables_section(recs, found),
@@ -385,8 +385,12 @@ def caveats_section(recs: Reported, against: Against | None, names: tuple[str, s
     return f'<h2 id="caveats">What cannot be said</h2>\n<div class="card">{grid}</div>\n'
 
 
-def summary_section(drawn: dict[str, Chart], found: LatencySummary) -> str:
-    """Return the answers, then what a reader must know before believing them."""
+def summary_section(drawn: dict[str, Chart], found: LatencySummary, said: Collection[str]) -> str:
+    """Return the answers, then what a reader must know before believing them.
+
+    Texts of caveats that are ``said`` above are not repeated.
+    """
+    further = [text for text in found.sentences if text.partition(": ")[2] not in said]
     items = "".join(
         f'<li><a href="#{name}-question">{escape(drawn[name].question)}</a> '
         f"{as_html(drawn[name].sentence)}</li>\n"
@@ -394,7 +398,7 @@ def summary_section(drawn: dict[str, Chart], found: LatencySummary) -> str:
     )
     return (
         f'<h2 id="summary">Summary</h2>\n<div class="card"><ul class="summary">{items}</ul>\n'
-        f"{notes(found.sentences)}</div>\n"
+        f"{notes(further)}</div>\n"
     )
 
 

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from typing_extensions import override
 
 # They fill OPERATIONS.
-from firmly_nb.sim import cart_routes, catalogue_routes, order_routes  # noqa: F401
+from firmly_nb.sim import cart_routes, catalogue_routes, order_routes  # noqa: F401 - they register their routes
 from firmly_nb.sim.answers import API, calls
 from firmly_nb.sim.bodies import OPERATIONS
 from firmly_nb.sim.merchants import merchants

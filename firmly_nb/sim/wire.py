@@ -89,7 +89,7 @@ class SimProtocol(H11Protocol):
     _begin = b""  # of the connection
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP
         wire = StampedTransport(transport)
         app: Any = self.app
 
@@ -100,7 +100,7 @@ class SimProtocol(H11Protocol):
         self.app = with_wire
         self._wire = wire
         self._impatience: asyncio.TimerHandle | None = None
-        super().connection_made(wire)  # type: ignore[arg-type]
+        super().connection_made(wire)  # type: ignore[arg-type]  # it does what one does
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

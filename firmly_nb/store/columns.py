@@ -16,11 +16,13 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
+from firmly_nb.disk import check_is_file, read_whole
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.store.schema import (
     STORED_EVENTS,
     STORED_ORDERS,
     arrow_schema,
+    check_columns,
     conform,
 )
 from firmly_nb.threads import in_threads
@@ -69,13 +71,16 @@ class PartFile:
         self.table = table
         self._unchecked = digest
         self.is_known = digest is not None
+        check_is_file(path)
         try:
             # Opened here, its file system need not be looked for.
             with pa.OSFile(str(path)) as source:
                 file = pq.ParquetFile(source)
                 metadata = file.metadata
                 # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
-                self._names = tuple(file.schema_arrow.names)
+                schema = file.schema_arrow
+                self._names = tuple(schema.names)
+            check_columns(schema, table)
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
@@ -122,7 +127,7 @@ class PartFile:
         """Open the file, which is what was saved; one that is still to be checked is read once."""
         known = self._unchecked
         if known and known.size <= MOST_HELD:
-            content = self.path.read_bytes()
+            content = read_whole(self.path)
             self._believe(known.difference_of(content))
             yield pa.BufferReader(content)
             return
@@ -570,4 +575,6 @@ def _numbers(values: pa.ChunkedArray | pa.Array) -> Positions:
 
 
 def _short(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+    # The reader knows the path: it is said beside this.
+    words = getattr(error, "strerror", None) or str(error)
+    return str(words).partition("\n")[0][:200]

@@ -24,7 +24,7 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
-from firmly_nb.disk import clear_unfinished, lock, write_whole
+from firmly_nb.disk import check_is_file, clear_unfinished, lock, read_whole, write_whole
 from firmly_nb.display.messages import coded_error, quoted
 from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
@@ -106,6 +106,7 @@ class Digest:
         OSError
             If it cannot be read.
         """
+        check_is_file(path)
         size = path.stat().st_size
         return self._difference(size, lambda: Digest.of(path))
 
@@ -239,11 +240,12 @@ def read_manifest(folder: Path) -> Manifest | None:
         if path.stat().st_size > MAX_BYTES:
             text = f"{path} is not a manifest: it has more than {MAX_BYTES:,} bytes. {RESTORE}"
             raise coded_error(StoreError, "FNB404", text)
-        content = path.read_bytes()
+        content = read_whole(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        text = f"{path} cannot be read: {error.strerror}. Check its permissions."
+        advice = "Check its permissions." if isinstance(error, PermissionError) else RESTORE
+        text = f"{path} cannot be read: {error.strerror}. {advice}"
         raise coded_error(StoreError, "FNB406", text) from error
     try:
         return read(content)
@@ -273,7 +275,7 @@ def read(content: bytes) -> Manifest:
         raise ValueError("the manifest is damaged: the list of saves is missing")
     written = values.get("sha256")  # older versions wrote none
     return Manifest(
-        tuple(_save(save) for save in saves), written not in {None, _own_digest(values)}
+        tuple(_save(save) for save in saves), written not in (None, _own_digest(values))
     )
 
 
@@ -307,7 +309,7 @@ def _save(values: dict[str, Any]) -> Save:
         parts=tuple(parts),
         notes=str(values.get("notes") or ""),
         tags=_texts(values.get("tags")),
-        environments=tuple(str(name) for name in values.get("environments") or ()),
+        environments=tuple(map(str, _list(values.get("environments")))),
         runs={k: _run(v) for k, v in _mapping(values.get("runs")).items()},
         written_with=_texts(values.get("written_with")),
         files={name: _digest(value) for name, value in _mapping(values.get("files")).items()},
@@ -326,6 +328,10 @@ def _run(value: Any) -> RunEntry:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.columns import categorical
+from firmly_nb.latency.stages import STORED_STAGES
 from firmly_nb.recorder.tables import EVENTS, ORDERS
 from firmly_nb.schema import Column, Table
 
@@ -127,6 +128,52 @@ def arrow_of(table: Table, frame: pd.DataFrame) -> pa.Table:
         else:
             arrays.append(pa.array(values, kind, from_pandas=True))
     return pa.Table.from_arrays(arrays, names=table.names)
+
+
+# Without these a file tells nothing of what it is made for; older versions wrote them as well.
+NEEDED = {
+    STORED_ORDERS.name: ("recording_id",),
+    STORED_EVENTS.name: ("recording_id", "seq", "event"),
+    STORED_STAGES.name: (
+        *("stage", "to_milestone", "duration_ms", "uncertainty_us", "coalesced", "gathered"),
+        *("order_row", "place", "together", "n_events", "n_coalesced"),
+    ),
+}
+
+
+def check_columns(found: pa.Schema, table: Table) -> None:
+    """Look whether a file is one of a table: any other wrong column costs that column only.
+
+    Raises
+    ------
+    ValueError
+        If a column that is needed is missing, or is text where numbers are declared, or the other
+        way round; or if one comes twice.
+
+    Examples
+    --------
+    >>> check_columns(pa.schema({"at": pa.string()}), STORED_EVENTS)
+    Traceback (most recent call last):
+        ...
+    ValueError: it has no column recording_id
+    """
+    if len(set(found.names)) < len(found.names):
+        raise ValueError("it has two columns of one name")
+    kinds = {column.name: arrow_type(column.dtype) for column in table.columns}
+    for name in NEEDED[table.name]:
+        if name not in found.names or pa.types.is_null(found.field(name).type):
+            raise ValueError(f"it has no column {name}")
+        kind = found.field(name).type
+        if _sort(kind) != _sort(kinds[name]):
+            raise ValueError(f"its column {name} is {kind}, not {kinds[name]}")
+
+
+def _sort(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
+        return "text"
+    return "nested" if pa.types.is_nested(kind) else "number"
 
 
 def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.api.secrets import redact_text
+from firmly_nb.disk import check_is_file
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.paths import expanded
 from firmly_nb.recorder.records import (
@@ -452,6 +453,7 @@ def _adopted(root: Path) -> Manifest:
 
 def _rows(path: Path) -> int:
     try:
+        check_is_file(path)
         return int(pq.ParquetFile(path).metadata.num_rows)
     except (OSError, pa.ArrowException):
         return 0
@@ -462,7 +464,9 @@ def _known_ids(root: Path, manifest: Manifest) -> set[str]:
     found: set[str] = set()
     for part in manifest.parts:
         try:
-            with pq.ParquetFile(root / "orders" / part) as file:
+            path = root / "orders" / part
+            check_is_file(path)
+            with pq.ParquetFile(path) as file:
                 found.update(file.read(["recording_id"])["recording_id"].to_pylist())
         except (OSError, KeyError, pa.ArrowException):
             continue

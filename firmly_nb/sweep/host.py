@@ -32,7 +32,7 @@ from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import TEST_CARDS, Card, Order
 from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.background import submit
-from firmly_nb.disk import raise_number, read_number, write_whole
+from firmly_nb.disk import check_is_file, raise_number, read_number, write_whole
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.engine import Bench, Options
 from firmly_nb.environments import Environment, find_app_id
@@ -621,10 +621,11 @@ class _Journals:
             if path in self._seen:
                 continue
             try:
+                check_is_file(path)
                 with path.open("rb") as file:
                     start = decode(file.readline())
             except (OSError, ValueError):
-                if path.stat().st_size:
+                if not path.is_file() or path.stat().st_size:
                     self.unread.add(path)
                 continue
             self._seen.add(path)

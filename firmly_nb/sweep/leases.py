@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from firmly_nb.disk import append_whole
+from firmly_nb.disk import append_whole, read_whole
 from firmly_nb.sweep.plan import FOLDER, cannot_be_written
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Intents:
 
     def _read(self) -> None:
         try:
-            lines = self.path.read_bytes().split(b"\n")
+            lines = read_whole(self.path).split(b"\n")
         except FileNotFoundError:
             return
         except OSError as error:

@@ -233,9 +233,9 @@ class NotebookBar(Bar):
             return
         self._shown = html
         if self._display is None:
-            self._display = display(HTML(html), display_id=True)  # type: ignore[no-untyped-call]
+            self._display = display(HTML(html), display_id=True)  # type: ignore[no-untyped-call]  # IPython
         else:
-            self._display.update(HTML(html))  # type: ignore[no-untyped-call]
+            self._display.update(HTML(html))  # type: ignore[no-untyped-call]  # IPython
 
 
 class Lines(Bar):

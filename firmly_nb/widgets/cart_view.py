@@ -656,6 +656,7 @@ def _title(name: str, rec: Recording) -> str:
     """Name an order by its number, if it has one, and by the moment of its request."""
     number = f" {printable(rec.order_number, LONGEST_NAME)}" if rec.order_number else ""
     at = rec.orders["started_at"].iloc[0]
+    # A moment that is not known is unlike itself.
     return f"{name}{number}" + ("" if at != at else f" · {at:%Y-%m-%d %H:%M:%S} UTC")  # noqa: PLR0124
 
 

@@ -20,7 +20,6 @@ from firmly_nb import catalogue
 from firmly_nb.api.errors import safe_text
 from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.background import submit
 from firmly_nb.display.messages import code_of, coded_error
 from firmly_nb.display.text import printable, short_name
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from firmly_nb.engine import Bench
+    from firmly_nb.recordings.recordings import Recording
     from firmly_nb.widgets.draft import Draft, SharedDraft
 
 
@@ -282,11 +282,11 @@ class Requests:
             words = str(question.get("words", ""))[:200]
             self._send_later({**reply, "words": words}, self._ask(catalogue.found_choices, words))
 
-    def look(self, domain: str) -> None:
-        """Read the device's cart at a merchant and say what became of the order."""
-        self._form.looked = f"Looking at the cart at {domain} …"
-        future = submit(catalogue.cart, self._bench, domain)
-        future.add_done_callback(partial(self._say, domain))
+    def settle(self, recording: Recording, show: Callable[[Recording], None]) -> None:
+        """Ask the cart whether an order exists, as ``lab.settle`` does, and show its recording."""
+        self._form.looked = f"Looking at the cart at {short_name(recording.domain)} …"
+        future = submit(self._bench.settle, recording)
+        future.add_done_callback(partial(self._settled, show))
 
     def _ask(self, question: Callable[..., Coroutine[Any, Any, Any]], *about: str) -> Future[Any]:
         async def in_turn() -> Any:
@@ -296,15 +296,13 @@ class Requests:
 
         return submit(in_turn)
 
-    def _say(self, domain: str, future: Future[dict[str, Any]]) -> None:
+    def _settled(self, show: Callable[[Recording], None], future: Future[Recording]) -> None:
         if future.cancelled():
             return
-        error = future.exception()
-        self._form.looked = (
-            f"The cart cannot be read: {words_of(error)}"
-            if error
-            else cart_words(future.result(), domain)
-        )
+        if error := future.exception():
+            self._form.looked = f"The cart cannot be read: {words_of(error)}"
+        else:
+            guarded(self._form, lambda: show(future.result()))
 
     def _send_later(self, reply: dict[str, Any], future: Future[Any]) -> None:
         def send(done: Future[Any]) -> None:
@@ -315,21 +313,3 @@ class Requests:
             self._form.send({**reply, **found})
 
         future.add_done_callback(send)
-
-
-def cart_words(cart: Mapping[str, Any], domain: str) -> str:
-    """Say what a cart tells of an order whose end is not known.
-
-    Examples
-    --------
-    >>> cart_words({"cart_status": "active"}, "a.test")
-    'The cart at a.test is active: no order was placed from it.'
-    """
-    found = find_snapshot(dict(cart))
-    number = found.order_number if found else None
-    status = str((found.data if found else cart).get("cart_status") or "unknown")
-    if number and status == "submitted":
-        return f"It went through: the cart at {domain} is submitted, order {printable(number)}."
-    if status == "active":
-        return f"The cart at {domain} is active: no order was placed from it."
-    return f"The cart at {domain} has the status {short_name(status)}; ask the merchant."

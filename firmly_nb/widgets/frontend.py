@@ -86,7 +86,6 @@ class Throttle:
         self._call()
 
 
-@cache
 def the_lab(lab: object) -> Lab:
     """Return what a form or panel was given, if it is a lab."""
     if not isinstance(lab, Lab):
@@ -231,11 +230,11 @@ def display_with_image(widget: Any) -> None:
     if data is None:
         print(repr(widget))
         return
-    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # IPython
     if in_notebook() and "text/html" in data:
         # Not as HTML: exported as Markdown, a code host would show its source.
         script = {"application/javascript": image_script(data["text/html"]), "text/plain": ""}
-        display(script, raw=True)  # type: ignore[no-untyped-call]
+        display(script, raw=True)  # type: ignore[no-untyped-call]  # IPython
 
 
 def image_script(html: str) -> str:

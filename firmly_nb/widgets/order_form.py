@@ -60,6 +60,12 @@ WIDE = "370px"
 LINE = "border:1px solid var(--jp-border-color1,#bdbdbd);"
 
 
+class FormTimeline(Timeline):
+    """Timeline beside a form, which has a button that asks the cart."""
+
+    _how = "the cart"
+
+
 @public
 class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Order form with the timeline of its orders and their carts.
@@ -99,11 +105,12 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self._turns = threading.Lock()
         self._run: OrderRun | None = None
         self._recordings: list[Recording] = []
+        self._unsettled: dict[str, Recording] = {}
         self._typed_as: str | None = None
         self._form = FormView(self._pressed, takes_any_card=takes_any_card(lab.environment))
         self._draft = SharedDraft(Draft(), self._form.send, self._wrong, self._changed)
         self._strip = FormStrip(environment_words(lab), self._draft, self.code)
-        self.timeline = Timeline(details=False)  # the cart view beside it has both
+        self.timeline = FormTimeline(details=False)  # the cart view beside it has both
         self.cart_view = CartView()
         self._watcher = FormWatcher(self._form, self.timeline, self.cart_view, self._keep)
         self._requests = Requests(self._bench, self._form)
@@ -426,7 +433,7 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
             "place": lambda: self._place_pressed(content, buffers),
             "cancel": self.cancel,
             "show": lambda: self._show(str(content.get("recording_id"))),
-            "look": lambda: self._requests.look(self._draft.now.merchant),
+            "look": self._look,
             "catalogue": lambda: self._requests.answer(content),
         }
         answer = answers.get(str(content.get("type")))
@@ -475,6 +482,9 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         recording = picked and self.timeline.recording(picked["recording_id"])
         if recording:
             guarded(self._form, lambda: self.cart_view.show(recording, picked["seq"]))
+        for own in self._recordings:
+            if picked and own.recording_id == picked["recording_id"]:
+                self._watcher.looked_at(own)
 
     def _show(self, recording_id: str) -> None:
         """Look at an order of the list, also after the timeline was emptied."""
@@ -486,6 +496,22 @@ class OrderForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def _keep(self, recording: Recording) -> None:
         self._recordings.append(recording)
+
+    def _look(self) -> None:
+        """Ask whether the order exists that the form says it does not know of."""
+        for recording in self._recordings:
+            if recording.recording_id == self._form.result.get("recording_id"):
+                # What an active cart said may change: each time it is asked anew.
+                asked = self._unsettled.setdefault(recording.recording_id, recording)
+                self._requests.settle(asked, self._settled)
+
+    def _settled(self, settled: Recording) -> None:
+        """Show an order of which the cart said whether it exists, wherever it is shown."""
+        for n, recording in enumerate(self._recordings):
+            if recording.recording_id == settled.recording_id:
+                self._recordings[n] = settled
+        self.timeline.add(settled)
+        self._watcher.settled(settled)
 
 
 def form_text(form: OrderForm) -> str:

@@ -22,6 +22,7 @@ from firmly_nb.display.arguments import public
 from firmly_nb.display.text import count, duration, printable, short_name
 from firmly_nb.outcomes import (
     CANCELLED,
+    NO,
     NOT_SENT,
     PLACED,
     UNKNOWN,
@@ -33,12 +34,12 @@ from firmly_nb.outcomes import (
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.show import outcome_word
+from firmly_nb.recordings.show import answer_of, outcome_word
 from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from firmly_nb.lab import Attempt, Lab
     from firmly_nb.recorder.records import Record
@@ -57,7 +58,8 @@ IDLE: dict[str, Any] = {"state": "idle"}
 MOST_RUNS = 8  # that the form lists; the timeline has the orders of all
 # One thing to do next, beside what the timeline says of the order.
 CHANGE_AND_AGAIN = "Change what it names, and place again."
-LOOK = "Look at the cart first; placing it again may be twice the order."
+LOOK = "Look at the cart first; to place it again may order twice."
+LOOK_AGAIN = "A merchant still at work may order later: look again before you place again."
 CAPTCHA = "Type the captcha token that this merchant asks for."
 
 
@@ -234,10 +236,12 @@ def result_words(recording: Recording) -> dict[str, Any]:
 
     The timeline beside it says how the order ended, and its warnings.
     """
+    is_unknown = recording.order_exists == UNKNOWN
     return {
         "outcome": recording.outcome,
         "next": suggestion(recording),
-        "unsure": recording.order_exists == UNKNOWN,
+        "unsure": recording.order_exists != YES and (_is_settled(recording) or is_unknown),
+        "asked": _is_settled(recording),
         "recording_id": recording.recording_id,
     }
 
@@ -246,11 +250,24 @@ def suggestion(recording: Recording) -> str:
     """Return the one thing to do next; empty if the order exists, or its error says it."""
     if recording.order_exists == YES:
         return ""
+    if recording.order_exists == NO and _is_settled(recording):
+        return LOOK_AGAIN
     captcha = CAPTCHA if needs_captcha(recording) else ""
     if recording.order_exists == UNKNOWN:
         return f"{LOOK} {captcha}".strip()
     advice = recording.error.advice if recording.error else ""
     return captcha or ("" if advice else CHANGE_AND_AGAIN)
+
+
+def _is_settled(recording: Recording) -> bool:
+    """Return whether the cart was asked afterwards."""
+    return recording.recorded.end.settled is not None
+
+
+def settled_words(recording: Recording) -> str:
+    """Return what the cart said of an order, asked afterwards."""
+    said = answer_of(recording, "the merchant").removesuffix(".")
+    return f"{said}: {printable(recording.evidence)}."
 
 
 def failure_words(error: BaseException | None) -> dict[str, Any]:
@@ -315,12 +332,13 @@ def ends_of(recordings: Iterable[Recording]) -> list[list[str]]:
     ]
 
 
-def run_words(run: OrderRun) -> dict[str, Any]:
+def run_words(run: OrderRun, settled: Mapping[str, Recording]) -> dict[str, Any]:
     """Return one press of the form in a row: how its orders ended, which, and how long they took.
 
-    ``recording_id`` is the last order's; it is empty if none was recorded.
+    ``recording_id`` is the last order's; it is empty if none was recorded. The cart was asked
+    afterwards for those in ``settled``.
     """
-    recordings = run.recordings
+    recordings = [settled.get(one.recording_id, one) for one in run.recordings]
     left = run.count - len(recordings)
     ends, about, took = ends_of(recordings), "", ""
     if left:
@@ -343,10 +361,11 @@ def _about(recording: Recording) -> str:
     """Return what is known of one order beside its outcome: number and total, or the error."""
     row = recording.summary()
     number, total = row["order_number"], row["total_minor"]
-    if recording.outcome != PLACED:
-        return printable(recording.error.error) if recording.error else ""
-    money = "" if total is None else money_text(total, short_name(row["currency"]))
-    return " · ".join(filter(None, [f"order {short_name(number)}" if number else "", money]))
+    error = recording.outcome != PLACED and recording.error
+    named = printable(error.error) if error else ""
+    is_paid = recording.outcome == PLACED and total is not None
+    money = money_text(total, short_name(row["currency"])) if is_paid else ""
+    return " · ".join(filter(None, [named, f"order {short_name(number)}" if number else "", money]))
 
 
 class FormWatcher:
@@ -368,6 +387,8 @@ class FormWatcher:
         self._last: Event | None = None
         self._shown = 0
         self._begun: dict[str, Any] = {}
+        self._listed: list[tuple[dict[str, Any], OrderRun]] = []
+        self._settled: dict[str, Recording] = {}
 
     def begin(self, count: int, how: str) -> None:
         """Show that orders are about to be sent; ``how`` says where to, and with what."""
@@ -421,11 +442,36 @@ class FormWatcher:
         """Say that all is done, and list the press with how its orders ended."""
         self._heart.end()
         self._timeline.expecting = False
-        listed = {**self._begun, **run_words(run)}
-        self._form.runs = [listed, *self._form.runs][:MOST_RUNS]
+        self._listed = [(self._begun, run), *self._listed][:MOST_RUNS]
+        self._list_runs()
         self._form.run = IDLE
         # Once more, since ipywidgets can lose a change that is made while another thread sends.
         self._form.send_state(["run", "runs", "result", "notice"])
+
+    def looked_at(self, recording: Recording) -> None:
+        """Say what to do about an order that was picked; not while another one is on its way."""
+        with self._form.hold_sync():
+            if self._form.run == IDLE:
+                if self._form.result.get("recording_id") != recording.recording_id:
+                    self._form.looked = ""
+                self._form.result = result_words(recording)
+
+    def settled(self, recording: Recording) -> None:
+        """Show what the cart said of an order, asked afterwards."""
+        self._settled[recording.recording_id] = recording
+        self._list_runs()
+        if self._form.result.get("recording_id") != recording.recording_id:
+            return
+        if self._is_looked_at(recording):
+            self._cart_view.show(recording)
+        with self._form.hold_sync():
+            self._form.result = result_words(recording)
+            self._form.looked = settled_words(recording)
+
+    def _list_runs(self) -> None:
+        self._form.runs = [
+            {**begun, **run_words(run, self._settled)} for begun, run in self._listed
+        ]
 
     def _put_run(self, state: str, run: OrderRun, doing: str) -> None:
         told = ", ".join(words for *_, words in ends_of(run.recordings)) if run.count > 1 else ""

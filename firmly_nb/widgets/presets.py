@@ -22,7 +22,7 @@ from pydantic import (
     model_serializer,
 )
 
-from firmly_nb.disk import write_whole
+from firmly_nb.disk import read_whole, write_whole
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
 from firmly_nb.recorder.journal import default_directory
 from firmly_nb.widgets.draft import Draft, Short
@@ -177,7 +177,7 @@ def _read(path: Path) -> _Named:
         if path.stat().st_size > LARGEST_FILE:
             text = f"The preset {path} is larger than any form. Delete it."
             raise coded_error(PresetError, "FNB410", text)
-        return _Preset.model_validate(orjson.loads(path.read_bytes()))
+        return _Preset.model_validate(orjson.loads(read_whole(path)))
     except (OSError, ValueError) as error:
         if isinstance(error, PresetError):
             raise

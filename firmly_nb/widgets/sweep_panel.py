@@ -27,6 +27,7 @@ from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.sweep.budget import Quotes, what_of
 from firmly_nb.sweep.progress import ended, of_planned
+from firmly_nb.sweep.run import AHEAD_S
 from firmly_nb.widgets.draft import SharedDraft
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
@@ -519,6 +520,9 @@ def lateness(sweep: Sweep) -> str:
     start = f"start up to {duration(late_ms)}"
     too_few = too_few_in_flight(rate_per_s, sweep.plan.concurrency, typical_ms, start)
     # An order takes its place longer than its answer takes: it is prepared and written down.
+    at_once = 2 * rate_per_s * (AHEAD_S + max(took) / 1000)
+    if sweep.plan.concurrency >= min(at_once, progress.started):
+        return f"Orders {start} late: this machine is busy. Lower the rate, or end other work."
     few = f"{sweep.plan.concurrency:,} in flight is too few, or this machine is busy"
     return too_few or f"Orders {start} late: {few}. Raise “In flight”, or lower the rate."
 

@@ -137,6 +137,7 @@ class Timeline(Fields, anywidget.AnyWidget):
     expecting = traitlets.Bool(False).tag(sync=True)
     _picked: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     only = traitlets.Unicode(allow_none=True, default_value=None).tag(sync=True)
+    _how = ""  # what tells whether an order exists, where a widget beside it does
     brush: Any = traitlets.List(
         traitlets.Float(), minlen=2, maxlen=2, allow_none=True, default_value=None
     ).tag(sync=True)
@@ -357,8 +358,11 @@ class Timeline(Fields, anywidget.AnyWidget):
     def _finish(self, recording_id: str, end: Record) -> None:
         self._keep(Recording([*self._running[recording_id].records, end]))
         self._send_events()
-        self.send({"kind": "order", "order": self._state(recording_id)})
-        self._throttle.now()
+        try:
+            self.send({"kind": "order", "order": self._state(recording_id)})
+        finally:
+            # Whatever failed, the state has the end: else an order would be under way for ever.
+            self._throttle.now()
 
     def _keep(self, recording: Recording) -> None:
         number = self._number(recording.recording_id)
@@ -397,7 +401,7 @@ class Timeline(Fields, anywidget.AnyWidget):
         """Return an ended order as the page gets it; made for those only that are shown."""
         if recording_id not in self._states:
             number = self._numbers[recording_id]
-            self._states[recording_id] = ended_order(number, self._ended[recording_id])
+            self._states[recording_id] = ended_order(number, self._ended[recording_id], self._how)
         return self._states[recording_id]
 
     def _answer(self, _: object, content: Any, __: object) -> None:

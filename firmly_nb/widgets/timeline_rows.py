@@ -129,7 +129,7 @@ class LiveOrder:
         )
 
 
-def ended_order(number: int, recording: Recording) -> Json:
+def ended_order(number: int, recording: Recording, how: str = "") -> Json:
     """Return an order that has ended, or of which nothing more can come.
 
     Parameters
@@ -138,11 +138,13 @@ def ended_order(number: int, recording: Recording) -> Json:
         Its number among the timeline's orders, from 1.
     recording
         Its recording.
+    how
+        What tells whether the order exists, as for :func:`verdict`.
     """
     start, events, *_ = recording.recorded
     stages = stage_list(events, start.milestones, ended=True)
     kept = thinned(events, {stage["seq"] for stage in stages})
-    return _order(number, start, kept, len(events), stages) | {"end": _end(recording)}
+    return _order(number, start, kept, len(events), stages) | {"end": _end(recording, how)}
 
 
 def events_between(recording: Recording, from_ms: float, to_ms: float) -> list[Json]:
@@ -236,7 +238,7 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _end(recording: Recording) -> Json:
+def _end(recording: Recording, how: str) -> Json:
     row = recording.summary()
     look = as_judged(recording.outcome, recording.order_exists)
     return {
@@ -248,7 +250,7 @@ def _end(recording: Recording) -> Json:
         "tone": look.tone,
         "t_ms": headline_ms(row),
         "order_number": printable(recording.order_number or "", LONGEST_NAME),
-        "verdict": printable(verdict(recording), 2_000),
+        "verdict": printable(verdict(recording, how), 2_000),
         "comments_ms": recording.comments_ms[:MOST_COMMENTS],
         "warnings": [printable(warning, 1_000) for warning in recording.warnings[:20]],
     }

@@ -136,7 +136,7 @@ def _brotli() -> Callable[[bytes], bytes]:
             decode = import_module(name).Decompressor().process
         except ImportError:
             continue
-        return decode  # type: ignore[no-any-return]
+        return decode  # type: ignore[no-any-return]  # found by name, so untyped
     raise ImportError("brotli")
 
 
@@ -146,7 +146,7 @@ def _zstd() -> Callable[[bytes], bytes]:
         return lambda data: machine.decompress(data) if not machine.eof else b""
     except ImportError:
         found = import_module("zstandard").ZstdDecompressor(max_window_size=MOST_WINDOW_BYTES)
-        return found.decompressobj().decompress  # type: ignore[no-any-return]
+        return found.decompressobj().decompress  # type: ignore[no-any-return]  # the same
 
 
 LIBRARIES = {"br": ("brotli", _brotli), "zstd": ("zstandard", _zstd)}

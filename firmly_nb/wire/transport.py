@@ -327,6 +327,7 @@ def proxy_of(url: httpx.URL) -> str | None:
     return proxy_for(url, getproxies())
 
 
+UNASKED = "the server sent a response before it was asked"
 SOCKS_PROXY = "the environment names a SOCKS proxy. To use it, run pip install 'httpx[socks]'."
 
 _ERRORS: Final[dict[type[Exception], type[httpx.TransportError]]] = {
@@ -408,6 +409,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         """Send a request once, and return the response with its body still to be read."""
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("the request has a body that only a synchronous client can send")
+        began_ns = monotonic_ns()
         with _httpx_errors():
             response = await self._pool_for(request.url).handle_async_request(
                 httpcore.Request(
@@ -418,6 +420,11 @@ class StampingTransport(httpx.AsyncBaseTransport):
                     extensions=request.extensions,
                 )
             )
+            read = response.extensions["network_stream"].get_extra_info("last_read")
+            if read and read.read_ns < began_ns:
+                # It lay behind the response before it: of one order it would tell another.
+                await response.aclose()
+                raise httpcore.RemoteProtocolError(UNASKED)
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,

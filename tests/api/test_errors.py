@@ -42,12 +42,28 @@ json_values = st.recursive(
         lambda name: {"errors": [{"code": name, "detail": "why"}]},
         lambda name: {"error": "Unprocessable Entity", "code": name, "message": "why"},
         lambda name: {"error": True, "errorCode": name, "error_description": "why"},
+        lambda name: {"Code": 422, "Error": name, "Description": "why"},
+        lambda name: {"Error": {"Code": name, "Message": "why"}},
     ],
 )
 def test_each_shape_gives_the_named_error(name, shape):
     error = error_from_body(422, json.dumps(shape(name)).encode())
     assert type(error) is KINDS[name]
     assert (error.error, error.description, error.http_status) == (name, "why", 422)
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "description"),
+    [
+        ("ErrorPaymentDeclined: no funds", "ErrorPaymentDeclined", "no funds"),
+        # Only the errors of Place Order: of others the words may say otherwise.
+        ("Unauthorized: captured, then reversed", "Unauthorized: captured, then reversed", ""),
+        ("ErrorPaymentDeclined elsewhere", "ErrorPaymentDeclined elsewhere", ""),
+    ],
+)
+def test_a_name_with_its_words_behind_it_is_read(said, name, description):
+    error = error_from_payload({"error": said})
+    assert (error.error, error.description) == (name, description)
 
 
 def test_the_name_decides_and_not_the_status():

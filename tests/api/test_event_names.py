@@ -10,12 +10,14 @@ NO_SUCCESS = (
     *("order-failed", "ORDER_CANCELLED", "order-not-placed", "orderNotPlaced", "ORDER_NOT_PLACED"),
     *("Not placed", "NO_ORDER", "no-order", "BLOCKED", "orderBlocked", "storniert", "unpaid"),
     *("requires_action", "ORDER_PENDING", "ORDER_ON_HOLD", "order.held", "HELD", "in_review"),
+    *("order_discarded", "paymentBounced", "insufficient_funds", "order-queued", "draft-order"),
 )
 SUCCESS = (
     *("order-placed", "ORDER_PLACED", "orderPlaced", "receipt", "order.confirmed"),
     # They only begin as a word that says no.
     *("notification", "ORDER_NOTICE", "orderNote", "NOTIFIED", "NONCE", "NOVA_ORDER_PLACED"),
     *("NOW", "Norway", "BLOCKCHAIN_RECEIPT", "blocks", "HELDER_ORDER", "note"),
+    *("payment_intent.succeeded", "order-overdrafted", "skip-the-queue"),
 )
 
 

@@ -98,6 +98,10 @@ def test_a_cart_in_the_event_of_success_is_an_order(name):
         ("7\ud800", "7?"),
         ("\ud800", None),
         ("[object Object]", None),
+        *((said, said) for said in ("1e5", "#1001", "NA-1001", "No. 12", "200-10", "ERRATA-1")),
+        *((said, None) for said in ("0x0", "0/0", "0e0", "\u22121", "- 1", "%1$s", "<order_1>")),
+        *((said, None) for said in ("502 Bad Gateway", "200 OK", "declined (05)", "pending-1")),
+        *((said, None) for said in ("not assigned yet (1)", "undefined1", "ERR_500", "[1]")),
         (2**65, None),
         (1e22, None),
         (7.0, None),
@@ -134,6 +138,7 @@ def test_an_error_may_carry_an_order_number():
     [("KWXQPZTR", True), (" KWXQPZTR ", True), ("KWX-QPZ", True), ("KWXQP", False),
      ("Kwxqpztr", False), ("PENDING", False), ("AWAITING-PAYMENT", False), ("ON-HOLD", False),
      ("NOT FOUND", False), ("AWAITING_PAYMENT", False), ("KWX--QPZ", False), ("ÄÖÜÄÖÜ", False),
+     ("VOIDED", False), ("XXXX-XXXX", False),
      (None, False), (True, False), (["KWXQPZTR"], False)],
 )  # fmt: skip
 def test_letters_alone_are_an_order_number_of_a_submitted_cart(sent, read, place):

@@ -125,7 +125,7 @@ def test_a_lag_above_5_percent_of_the_shortest_stage(study):
     told = sentences(events, stages, orders)
     assert len(told) == 1
     assert told[0].startswith(
-        "Schedule lag: orders started up to 8.00\u00a0ms after their time (p99)"
+        "Late start: orders started up to 8.00\u00a0ms after their planned start (p99)"
     )
     orders["schedule_lag_ms"] = np.nan
     assert sentences(events, stages, orders) == []
@@ -319,7 +319,7 @@ def test_an_error_bound_a_lag_and_coalesced_events_are_told_from_5_percent_on(st
     events["coalesced"] = np.arange(800) < percent * 6
     found = sentences(events, stages, orders)
     assert [one.split(":")[0] for one in found] == (
-        ["Uncertainty", "Schedule lag", "Coalesced"] if told else []
+        ["Uncertainty", "Late start", "Coalesced"] if told else []
     )
     if told:
         off_ms, shared = median_ms * percent / 100, events["coalesced"].sum() / 600
@@ -330,8 +330,8 @@ def test_an_error_bound_a_lag_and_coalesced_events_are_told_from_5_percent_on(st
                 f"{uncertainty(1000 * off_ms)} (p99), more than 5% of the median of {median}."
             ),
             (
-                f"Schedule lag: orders started up to {off} after their time (p99), more than 5% of "
-                f"creating-cart ({median}); scheduled_order_latency_ms counts it in."
+                f"Late start: orders started up to {off} after their planned start (p99), more "
+                f"than 5% of creating-cart ({median}); scheduled_order_latency_ms counts it in."
             ),
             (
                 f"Coalesced: {written_percent(shared)} of the events share a read with the one "
@@ -443,7 +443,7 @@ def test_an_error_bound_and_a_lag_are_those_that_one_in_a_hundred_exceeds(study,
     stages.loc[cart[:count], "uncertainty_us"] = 20_000.0
     orders.loc[: count - 1, "schedule_lag_ms"] = 50.0
     found = sentences(events, stages, orders)
-    assert [one.split(":")[0] for one in found] == (["Uncertainty", "Schedule lag"] if told else [])
+    assert [one.split(":")[0] for one in found] == (["Uncertainty", "Late start"] if told else [])
 
 
 def test_a_lag_is_held_against_the_shortest_stage(study):
@@ -451,10 +451,10 @@ def test_a_lag_is_held_against_the_shortest_stage(study):
     last = stages["stage"] == "order-placed"
     stages.loc[last, "duration_ms"] = np.linspace(9.0, 11.0, 200)[np.arange(200) * 7 % 200]
     orders["schedule_lag_ms"] = 0.6
-    found = only(sentences(events, stages, orders), "Schedule lag")
+    found = only(sentences(events, stages, orders), "Late start")
     assert len(found) == 1
     assert "more than 5% of order-placed (10.0\u00a0ms)" in found[0]
-    assert only(sentences(events, STAGES.empty(), orders), "Schedule lag") == []
+    assert only(sentences(events, STAGES.empty(), orders), "Late start") == []
 
 
 def test_a_stage_that_no_order_completed_is_nothing_to_tell_of(study):

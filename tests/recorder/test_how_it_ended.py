@@ -343,7 +343,8 @@ MORE_ROWS = {
         stream([("message", DECLINED)]), "error_event", "no", None, "ErrorPaymentDeclined",
         "'message'"),
     "a milestone with a listed error": (
-        stream([("item-added", DECLINED)]), "incomplete", "unknown", None, None, ""),
+        stream([("item-added", DECLINED)]), "incomplete", "unknown", None, None,
+        "'item-added', with the error ErrorPaymentDeclined, is a milestone, and no end of"),
     "a milestone with an order number": (
         stream([("shipping-updated", {"cart": NUMBER})]), "incomplete", "yes", "T-1", None, ""),
     "a failure of no list under an unknown name": (
@@ -739,6 +740,17 @@ MORE_ROWS = {
         stream([("order-placed", {"of": {"a.test": NUMBER, "b.test": {**NUMBER,
                                   "platform_order_number": "T-2"}}})]),
         "placed", "yes", "T-1", None, "2 orders may exist: T-1 and T-2"),
+    "an order of which a part failed": (
+        stream([("order-placed", {"order": NUMBER,
+                                  "failed_items": [{"error": "ErrorNotEnoughStock"}]})]),
+        "placed", "yes", "T-1", None, "has an error beside its number: ErrorNotEnoughStock"),
+    "a milestone with an error, then placed": (
+        stream([("item-added", {"cart": CART, "error": "ErrorNotEnoughStock"}), *WHOLE]),
+        "placed", "yes", "T-1", None,
+        "'item-added' came before the order was placed, with the error ErrorNotEnoughStock"),
+    "lines of JSON that are called a stream": (
+        answer(SSE, '{"event": "item-added"}\n' + json.dumps({"order": NUMBER}) + "\n"), "placed",
+        "yes", "T-1", None, "bytes outside its events"),
     "an old order in a list": (
         stream([("order-placed", {"previous_orders": [NUMBER]})]), "placed", "unknown", None, None,
         "previous_orders[]"),

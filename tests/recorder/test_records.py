@@ -24,10 +24,16 @@ from firmly_nb.recorder.records import (
     End,
     Event,
     Phases,
+    Recorded,
+    Settled,
     Start,
     decode,
     encode,
+    error_beside,
+    masked,
     outline,
+    status_beside,
+    tellable,
 )
 from firmly_nb.recordings.recordings import Recording
 
@@ -353,3 +359,65 @@ async def test_a_pipe_that_ends_within_json_has_ended():
     reader.feed_data(frame({"type": "record"}, b"x" * 100_000)[:-1])
     reader.feed_eof()
     assert await read_frame(reader) is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ({"payment_status": "declined"}, "payment_status is declined"),
+        ({"financial_status": "partially_refunded"}, "financial_status is partially_refunded"),
+        ({"order_status": "on_hold"}, "order_status is on_hold"),
+        ({"payment": {"status": "failed"}}, "status is failed"),
+        ({"payment_summary": {"status": "VOIDED"}}, "status is VOIDED"),
+        ({"canceled": True}, "canceled is true"),
+        ({"refunded": "True"}, "refunded is true"),
+        ({"cancelled_at": "2026-11-30T07:00:00Z"}, "cancelled_at is 2026-11-30T07:00:00Z"),
+        ({"cancelled_at": 1_796_025_600}, "cancelled_at is 1796025600"),
+        ({"payment_status": "pending", "order_status": "processing", "status": "open"}, None),
+        ({"payment_status": "authorized", "fulfillment_status": "unfulfilled"}, None),
+        ({"cancelled": False, "refunded": "false", "cancelled_at": None, "voided_at": ""}, None),
+        ({"payment_summary": {"payment_type": "CreditCard"}, "payment": None}, None),
+    ],
+)
+def test_a_field_of_an_order_that_says_otherwise_is_found(beside, said):
+    order = {"platform_order_number": "7", **beside}
+    for data in (order, {"order": order}, {"data": {"cart": order}}):
+        assert status_beside(data) == said
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ({"line_items": [{"sku": "a"}, {"error": "ErrorNotEnoughStock"}]}, "ErrorNotEnoughStock"),
+        ({"failedItems": [{"error": {"message": "sold out"}}]}, "sold out"),
+        ({"results": [{"status": 201}, {"errors": ["no"]}]}, "no"),
+        ({"line_items": [{"error": None, "errors": []}, 7]}, None),
+        ({"previous_orders": [{"error": "ErrorNotEnoughStock"}]}, None),
+    ],
+)
+def test_a_part_of_an_order_that_failed_is_found_and_is_no_failure_of_the_order(beside, said):
+    data = {"order": {"platform_order_number": "7", **beside}}
+    assert error_beside(data, parts=True) == said
+    assert error_beside(data) is None
+
+
+OF_ADA = Start(
+    "r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada Li", "ada@li.test"]
+)
+
+
+def test_what_a_cart_said_afterwards_names_nobody_on_disk():
+    unknown = Settled("unknown", "HTTP 504; the cart is 'held for Ada Li', asked afterwards")
+    end = masked(End("http_error", 9, settled=unknown), OF_ADA)
+    assert end.settled.evidence == "HTTP 504; the cart is 'held for ***', asked afterwards"
+    exists = Settled("yes", "cart submitted with order ADA-LI-1, asked afterwards", "ADA-LI-1")
+    assert masked(End("http_error", 9, settled=exists), OF_ADA).settled == exists
+
+
+def test_what_is_told_of_an_event_names_nobody_where_its_data_does():
+    data = {"ada@li.test": {"order": {"line_items": []}}}
+    event = Event(1, "order-placed", data, 1, 1, "user", 0.0, 1, False, 0.0, 9)
+    told = tellable(Recorded(OF_ADA, [event], End("placed", 9)))
+    assert told.events[0].data == {"***": {"order": {"line_items": []}}}
+    usual = event.changed(data={"cart": {"notice": "for Ada Li", "line_items": []}})
+    assert tellable(Recorded(OF_ADA, [usual], End("placed", 9))).events[0].data == usual.data

@@ -8,13 +8,14 @@ import json
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import firmly_nb as fnb
 from firmly_nb.latency.shares import success_rate
 from firmly_nb.recorder.records import End
-from firmly_nb.report.report import DEFINITIONS, report_html
+from firmly_nb.report.report import DEFINITIONS, report_html, summary_section
 from tests.recorder.made_records import event, start
 
 DRAWN = "html[data-drawn]"
@@ -149,6 +150,13 @@ def test_the_summary_says_a_thing_once_and_leads_to_its_chart(compared, made):
     assert answers[0] == "compare-question"
     summary = report_html(made(40, failures=1), pictures=False).split('id="tables"')[0]
     assert words_of(summary).count("None of 40 orders was placed") == 1
+
+
+def test_what_the_caveats_say_is_not_said_again_in_the_summary():
+    found = SimpleNamespace(sentences=["Late start: Orders waited.", "Too few orders for p95."])
+    page = summary_section({}, found, {"Orders waited."})
+    assert "Late start" not in page
+    assert "Too few orders for p95." in page
 
 
 def test_it_is_below_five_megabytes_for_very_many_orders_and_with_pictures(many):

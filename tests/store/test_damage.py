@@ -159,7 +159,46 @@ def test_orders_without_a_begin_are_left_out_and_said(folder):
 def test_a_pipe_in_the_folder_is_not_waited_for(folder):
     (folder / "manifest.json").unlink()
     os.mkfifo(part(folder, "orders").with_name("pipe.parquet"))
-    assert len(fnb.load(folder)) == 8
+    os.mkfifo(folder / "manifest.json")
+    found = fnb.load(folder)
+    assert len(found) == 8
+    assert "manifest.json cannot be read: It is not a file" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "said"),
+    [
+        ("orders", "pipe", "It is not a file"),
+        ("events", "pipe", "It is not a file"),
+        ("orders", "folder", "It is a folder"),
+        ("orders", "other table", "it has no column recording_id"),
+        ("events", "other table", "it has no column recording_id"),
+        ("orders", "numbers", "its column recording_id is int64, not string"),
+        ("orders", "twice", "it has two columns of one name"),
+    ],
+)
+def test_what_is_no_file_of_its_table_is_left_out_and_said(folder, kind, damage, said):
+    path = part(folder, kind)
+    if damage in {"pipe", "folder"}:
+        path.unlink()
+        (os.mkfifo if damage == "pipe" else os.mkdir)(path)
+    else:
+        numbers = pa.table({"recording_id": [1]})
+        changed = {"other table": pa.table({"a": [1]}), "numbers": numbers}
+        rewrite(
+            path, lambda t: changed.get(damage) or t.append_column("merchant", t["recording_id"])
+        )
+    found = fnb.load(folder)
+    assert len(found) == (8 if kind == "events" else 6)
+    assert [f"{path} cannot be read" in one and said in one for one in found.warnings] == [True]
+
+
+def test_a_manifest_with_values_of_other_kinds_is_read(folder):
+    saves = manifest(folder)["saves"]
+    odd = {"environments": 5, "tags": [1], "runs": [1], "notes": 7, "files": [1]}
+    rewrite_manifest(folder, saves=[save | odd for save in saves], sha256=["x"])
+    found = fnb.load(folder)
+    assert "manifest.json is not what was written" in found.warnings[0]
 
 
 def test_texts_of_another_kind_are_read_all_the_same(folder):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 
 import pytest
 
-from firmly_nb.widgets.frontend import DARK, EXPORT, IMPORT, STATIC, module, style
+import firmly_nb as fnb
+from firmly_nb.widgets.frontend import DARK, EXPORT, IMPORT, STATIC, module, style, the_lab
 
 MODULES = sorted(path.stem for path in STATIC.glob("*.js"))
 NAMED = r"^(?:export )?(?:async )?(?:function|const|class) (\w+)"
@@ -83,3 +86,11 @@ def test_a_widget_follows_the_theme_of_marimo(browser, theme, colours):
     )
     page.close()
     assert found == colours
+
+
+def test_a_lab_that_is_looked_at_is_kept_by_nobody(simulator):
+    lab = fnb.connect(api_url=simulator.url, app_id="any", allow_domains=["a.test"])
+    seen = weakref.ref(the_lab(lab))
+    del lab
+    gc.collect()
+    assert seen() is None

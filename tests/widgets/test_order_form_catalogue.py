@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from firmly_nb.widgets.form_page import cart_words
 from firmly_nb.widgets.order_form import OrderForm
 
 
@@ -86,21 +85,3 @@ def test_questions_of_one_form_open_one_device(lab, until, monkeypatch):
         form._form._handle_custom_msg({**question, "handle": handle}, [])
     until(lambda: len(answers) == 4)
     assert lab._bench.devices().opened == opened
-
-
-@pytest.mark.parametrize(
-    ("cart", "words"),
-    [
-        (
-            {"cart_status": "submitted", "platform_order_number": "7"},
-            "It went through: the cart at a.test is submitted, order 7.",
-        ),
-        (
-            {"cart_status": "active", "platform_order_number": None},
-            "The cart at a.test is active: no order was placed from it.",
-        ),
-        ({}, "The cart at a.test has the status unknown; ask the merchant."),
-    ],
-)
-def test_a_cart_tells_what_became_of_an_order(cart, words):
-    assert cart_words(cart, "a.test") == words

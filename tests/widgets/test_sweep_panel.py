@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import firmly_nb as fnb
 from firmly_nb.environments import staging
 from firmly_nb.sweep.budget import what_of
-from firmly_nb.sweep.progress import Progress
+from firmly_nb.sweep.progress import Point, Progress
 from firmly_nb.widgets.draft import kinds_of
 from firmly_nb.widgets.sweep_draft import (
     FIELDS,
@@ -25,6 +26,7 @@ from firmly_nb.widgets.sweep_draft import (
 from firmly_nb.widgets.sweep_panel import (
     chart_svg,
     headline,
+    lateness,
     outcome_words,
     panel_html,
     percentile_words,
@@ -147,6 +149,19 @@ def test_a_warning_names_what_to_raise(changes, said):
     warning = words(typical_ms=600, **changes)["warning"]
     assert said in warning
     assert bool(warning) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "blamed"),
+    [(64, "this machine is busy. Lower the rate"), (8, "8 in flight is too few, or this machine")],
+)
+def test_places_that_cannot_all_be_taken_are_not_blamed_for_late_starts(concurrency, blamed):
+    latest = [Point(n, n / 5, 500.0, "placed", 81.0) for n in range(100)]
+    sweep = SimpleNamespace(
+        plan=SimpleNamespace(rate_per_s=5.0, concurrency=concurrency),
+        progress=SimpleNamespace(started=100, latest=latest),
+    )
+    assert blamed in lateness(sweep)
 
 
 def test_a_page_is_told_what_orders_cost_and_a_rate_that_is_not_kept(lab, until, monkeypatch):

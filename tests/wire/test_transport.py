@@ -76,6 +76,21 @@ async def test_connections_are_kept_for_the_next_request_and_expire(serve):
     assert streams[0] is not streams[1]
 
 
+async def test_a_response_behind_the_one_before_it_answers_no_request(serve):
+    """It told the next order that it was placed, with the number of another one."""
+
+    def twice(peer: socket.socket) -> None:
+        request_head(peer)
+        peer.sendall(answer(b"first") + answer(b"unasked"))
+        request_head(peer)
+
+    with serve(twice) as port:
+        async with httpx.AsyncClient(transport=StampingTransport()) as client:
+            assert (await client.get(f"http://127.0.0.1:{port}/1")).content == b"first"
+            with pytest.raises(httpx.RemoteProtocolError, match="before it was asked"):
+                await client.get(f"http://127.0.0.1:{port}/2")
+
+
 async def test_the_trace_of_a_request_is_called(serve, certificates):
     seen = []
 

@@ -172,7 +172,7 @@ export function placeSection(form) {
       result.headline ? h("div", { class: `headline ${result.tone}` }, h("span", { "aria-hidden": "true" }, result.mark), " ", h("bdi", {}, result.headline)) : null,
       result.facts?.length ? h("dl", {}, result.facts.map(([name, text]) => [h("dt", {}, name), h("dd", { dir: "auto", title: text }, text)])) : null,
       result.next ? h("div", { class: "next" }, `→ ${result.next}`) : null,
-      result.unsure ? h("button", { type: "button", onclick: () => sendToKernel(model, { type: "look" }) }, "Look at the cart") : null,
+      result.unsure ? h("button", { type: "button", onclick: () => sendToKernel(model, { type: "look" }) }, result.asked ? "Look again" : "Look at the cart") : null,
       looked ? h("div", { class: "looked" }, looked) : null,
     ];
   }

@@ -77,7 +77,7 @@ function codePanel(code) {
   }
   return [
     h("div", { class: "panel-bar" }, h("span", {}, "The same in Python; secrets are asked for when it runs."), h("button", { type: "button", onclick: copy }, "Copy"), said),
-    h("pre", { tabindex: "0", "aria-label": "Python code" }, h("code", {}, code)),
+    h("pre", { tabindex: "0", role: "group", "aria-label": "Python code" }, h("code", {}, code)),
   ];
 }
 

@@ -265,10 +265,10 @@ function axisOf(timeline, current) {
   return { ...axis, ticks: axisTicks(axis) };
 }
 
-/** The axis of all rows only grows while an order is under way, and stays so when it has ended. */
+/** The axis of all rows only grows while an order is under way; once it has ended, it fits them. */
 function axisOfList(timeline, current, orders, align) {
   const key = `list ${current.recording_id} ${align}`;
-  const axis = axisFor(orders, current, align, elapsedOf, timeline.floors.get(key) ?? 0);
+  const axis = axisFor(orders, current, align, elapsedOf, current.end ? 0 : timeline.floors.get(key) ?? 0);
   if (!current.end) timeline.floors.set(key, axis.to);
   return { ...axis, ticks: axisTicks(axis) };
 }

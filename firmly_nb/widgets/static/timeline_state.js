@@ -240,7 +240,7 @@ export function eventWords(order, event) {
   const parts = [
     `event ${stated(event.seq)} of ${stated(order.event_count)}`,
     `${duration(event.t_ms)} ±${uncertainty(event.uncertainty_us)}`,
-    event.coalesced ? "came together with the one before" : "",
+    event.coalesced ? "coalesced with the one before" : "",
     sizeOfData(event.bytes),
     `${event.clock} clock`,
     event.retransmits || event.reordered ? networkWords(event) : "",
