@@ -15,7 +15,7 @@ def several_processors(monkeypatch):
 
 
 def test_each_is_done_once_and_results_come_in_order():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def work(n):
         if n < 2:
