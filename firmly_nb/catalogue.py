@@ -13,9 +13,9 @@ from firmly_nb.api.models import InvalidOrder, Item
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
+from firmly_nb.devices import once_more
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import printable
-from firmly_nb.engine import once_more
 from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.schema import Column, Table
 

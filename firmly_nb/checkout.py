@@ -20,8 +20,9 @@ from firmly_nb.display.arguments import public, watched
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.display.text import count, printable
 from firmly_nb.docstrings import tells_twins
-from firmly_nb.engine import options_of, said_of_interrupted
+from firmly_nb.engine import said_of_interrupted
 from firmly_nb.environments import guard
+from firmly_nb.options import options_of
 from firmly_nb.recordings.recordings import Recording
 
 if TYPE_CHECKING:

@@ -1,23 +1,20 @@
 """Engine of a lab on the background loop: from a validated order to its recording.
 
-:class:`Devices` holds the sessions, :class:`Bench` client, recorder and all else that is closed
-with the lab. Everything is async; ``Lab`` is its thin face.
+:class:`Bench` holds client, devices, recorder and all else that is closed with the lab. Everything
+is async; ``Lab`` is its thin face.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import secrets
 import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,7 +23,6 @@ from anyio import CancelScope
 
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.causes import Way, find_trust
-from firmly_nb.api.client import session_clock_ns
 from firmly_nb.api.errors import (
     CartNotFound,
     FirmlyError,
@@ -41,16 +37,10 @@ from firmly_nb.api.personal import personal_values
 from firmly_nb.api.secrets import redact, redact_text
 from firmly_nb.api.snapshots import find_snapshot, order_numbers, two_orders
 from firmly_nb.calls import Calls
-from firmly_nb.display.arguments import unwritable
-from firmly_nb.display.messages import (
-    check_names,
-    coded_error,
-    quoted,
-    without_code,
-    wrong_type,
-)
+from firmly_nb.devices import Device, Devices
+from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.text import full_stop, printable, short_name
-from firmly_nb.environments import check_headers
+from firmly_nb.options import Options
 from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
 from firmly_nb.recorder.journal import Journal, JournalError, append_record, find_journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
@@ -65,11 +55,11 @@ from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from firmly_nb.api.card import PublicKey
-    from firmly_nb.api.client import FirmlyClient, Session
+    from firmly_nb.api.client import FirmlyClient
     from firmly_nb.api.flow import Step
     from firmly_nb.api.models import Address, Card, Order
     from firmly_nb.api.secrets import Hidden, SecretStr
@@ -77,312 +67,10 @@ if TYPE_CHECKING:
     from firmly_nb.sim.server import Simulator
 
 
-# A token must outlive the order that is placed with it.
-RENEW_BEFORE_S = 180.0
 NOTHING_SENT = "Nothing was sent."
 SETTLE_S = 30.0  # for the cart that tells whether an order exists
 MAX_CONNECTIONS = 100  # at once, as httpx; each device has one call at a time
-# Many orders at once need many devices; the API is asked for a few at a time.
-OPENED_AT_ONCE = 2
-
-
-Answered = TypeVar("Answered")
-
-
-async def once_more(ask: Callable[[], Awaitable[Answered]]) -> Answered:
-    """Ask for something that costs nothing; once more if the session had ended.
-
-    By then it is marked as such, and the second time it is renewed first. Never for an order.
-    """
-    try:
-        return await ask()
-    except FirmlyError as error:
-        if not error.refuses_token:
-            raise
-    return await ask()
-
-
-@dataclass
-class Device:
-    """Device: its number (the first is 0) and its session."""
-
-    number: int
-    session: Session
-
-
-@dataclass
-class Devices:
-    """Devices of a lab, their sessions renewed in time.
-
-    Carts belong to devices, and the API does not guard against two calls for one device at once. So
-    whoever needs a device takes one for the length of the call. The first is taken again and again
-    as long as it is free; orders that run at the same time get devices of their own.
-    """
-
-    client: FirmlyClient
-    app_id: SecretStr
-    free: list[Device] = field(default_factory=list)
-    opened: int = 0
-    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
-    given_back: asyncio.Event = field(default_factory=asyncio.Event)
-    # When a token was last refused: sessions that are as old are renewed before their next call.
-    refused_ns: int = -1
-    # Every device, also those that are at work.
-    known: dict[int, Device] = field(default_factory=dict)
-    # Whose cart an order's is: the number of its device by recording id, and of the last by domain.
-    by_recording: dict[str, int] = field(default_factory=dict)
-    by_domain: dict[str, int] = field(default_factory=dict)
-    # Devices whose cart is being built: they are handed out by their number only.
-    reserved: set[int] = field(default_factory=set)
-    # How many orders each device placed at each merchant: the cart of a single one is known.
-    placed: Counter[tuple[int, str]] = field(default_factory=Counter)
-    # Orders of devices that ended with their sessions: nobody sees their carts any more.
-    lost: set[str] = field(default_factory=set)
-
-    @asynccontextmanager
-    async def take(self, number: int | None = None) -> AsyncIterator[Device]:
-        """Hand out a free device with a token that lasts, opening one if there is none.
-
-        With a number, that device; a call that is still running for it is waited for. A token that
-        is refused meanwhile is renewed before the next call, and nothing is sent a second time.
-        """
-        if number is not None:
-            device = await self._numbered(number)
-        else:
-            device = self._unreserved() or await self._open()
-        try:
-            if self.is_stale(device.session) or device.session.left_s() < RENEW_BEFORE_S:
-                await self.renew(device)
-            yield device
-        except FirmlyError as error:
-            if error.refuses_token:
-                self.refused(device.session)
-            raise
-        finally:
-            self.free.append(device)
-            self.free.sort(key=lambda d: d.number)
-            self.given_back.set()
-
-    def refused(self, session: Session) -> None:
-        """Note that the token of a session was refused.
-
-        What ends one session before its time often ends all: so all that are as old are stale.
-        """
-        if not self.is_stale(session):
-            self.refused_ns = session_clock_ns()
-
-    def is_stale(self, session: Session) -> bool:
-        """Return whether a session is as old as one whose token was refused."""
-        return session.made_ns <= self.refused_ns
-
-    def session_of(self, recording_id: str) -> Session | None:
-        """Return the session that an order is placed with, while its device is at work for it."""
-        device = self.known.get(self.by_recording.get(recording_id, -1))
-        return device.session if device else None
-
-    def note(self, device: Device, recording_id: str, domain: str) -> None:
-        """Remember which device places an order: only its session shows that order's cart."""
-        self.by_recording[recording_id] = self.by_domain[domain] = device.number
-        self.placed[device.number, domain] += 1
-
-    def of(self, rec: Recording) -> int:
-        """Return the number of the device that placed an order.
-
-        Raises
-        ------
-        LookupError
-            If the order was not placed in this lab.
-        """
-        if rec.recording_id in self.lost:
-            raise coded_error(
-                LookupError,
-                "FNB109",
-                f"The session that placed recording {rec.recording_id} has ended, and no other one "
-                "sees its cart. Ask the merchant whether the order exists.",
-            )
-        if rec.recording_id not in self.by_recording:
-            raise coded_error(
-                LookupError,
-                "FNB109",
-                f"Recording {rec.recording_id} was not placed in this lab, and a cart is visible "
-                "only with the session that made it. Ask that lab, or pass a merchant domain to "
-                "lab.cart().",
-            )
-        return self.by_recording[rec.recording_id]
-
-    async def for_order(
-        self, rec: Recording, ask: Callable[[SecretStr], Awaitable[Answered]]
-    ) -> Answered:
-        """Ask something with the token of the device that placed an order.
-
-        Raises
-        ------
-        LookupError
-            If the order was not placed in this lab, or its device is no more.
-        """
-
-        async def asked() -> Answered:
-            async with self.take(self.of(rec)) as device:
-                self.of(rec)  # a device that was lost at the renewal sees another cart
-                return await ask(device.session.access_token)
-
-        return await once_more(asked)
-
-    async def reserve(self) -> int:
-        """Keep a device for a cart that is built call by call, and return its number."""
-        async with self.take() as device:
-            self.reserved.add(device.number)
-            return device.number
-
-    def _unreserved(self) -> Device | None:
-        for index, device in enumerate(self.free):
-            if device.number not in self.reserved:
-                return self.free.pop(index)
-        return None
-
-    async def _numbered(self, number: int) -> Device:
-        while True:
-            for index, device in enumerate(self.free):
-                if device.number == number:
-                    return self.free.pop(index)
-            self.given_back.clear()
-            await self.given_back.wait()
-
-    async def ready(self, number: int) -> None:
-        """Open devices, a few at a time, until there are so many."""
-        missing = max(number - self.opened, 0)
-        await asyncio.gather(*(self._add() for _ in range(missing)))
-
-    async def _add(self) -> None:
-        self.free.append(await self._open())
-
-    async def _open(self) -> Device:
-        # Counted before the call, so that two at once are two devices.
-        number, self.opened = self.opened, self.opened + 1
-        async with self.opening:
-            device = Device(number, await self.client.browser_session(self.app_id))
-        self.known[number] = device
-        return device
-
-    async def renew(self, device: Device) -> None:
-        """Exchange the token; the device, and so its carts, stay the same where it can."""
-        before = device.session
-        try:
-            session = await self.client.browser_session(self.app_id, before.access_token)
-        except FirmlyError as error:
-            if not error.refuses_token:
-                raise
-            # Revoked, or older than a week: only a new device is to be had.
-            session = await self.client.browser_session(self.app_id)
-        device.session = session
-        if session.device_id != before.device_id:
-            self._forget_orders(device.number)
-
-    def _forget_orders(self, number: int) -> None:
-        """Forget whose carts a device saw: it has become another one, with carts of its own."""
-        self.lost |= {one for one, placed_by in self.by_recording.items() if placed_by == number}
-        self.by_recording = {k: n for k, n in self.by_recording.items() if n != number}
-        self.by_domain = {k: n for k, n in self.by_domain.items() if n != number}
-        self.placed = Counter({k: n for k, n in self.placed.items() if k[0] != number})
-
-
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def checked_run_id(run_id: str) -> str:
-    """Refuse a run id that would not be a file's name."""
-    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
-        text = "run_id must be 1 to 100 letters, digits, '.', '_' and '-', got"
-        hint = "Try run_id='nightly-1'. Nothing was sent."
-        raise coded_error(ValueError, "FNB510", f"{text} {quoted(run_id)}. {hint}")
-    return run_id
-
-
-def _check_name_of_run(run_id: Any) -> None:
-    """Refuse the run id of an order that cannot be written; no file has its name."""
-    if not isinstance(run_id, str):
-        raise wrong_type("run_id", "a text", run_id, "run_id='nightly 1'")
-    if (wrong := unwritable("run_id", run_id)) is not None:
-        raise wrong
-
-
-def check_tags(tags: Any) -> None:
-    """Refuse tags that are not texts by name."""
-    if not isinstance(tags, Mapping):
-        raise wrong_type("tags", "a dict of texts by name", tags, 'tags={"branch": "main"}')
-    if (wrong := unwritable("tags", tags)) is not None:
-        raise wrong
-
-
-MAX_TIMEOUT_S = 86_400.0
 MOST_EXACT_BYTES = 1024 * 1024
-# An event has to go through the pipe to the notebook, whatever its text becomes as JSON.
-MOST = {"max_event_bytes": 32 * 1024**2, "max_stream_bytes": 2**40, "max_events": 10**9}
-
-OF_NAMES = {"headers": 'headers={"x-sim-fault": "stall"}', "tags": 'tags={"branch": "main"}'}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of one order: how it is placed and recorded; the arguments of ``lab.place``."""
-
-    sse: bool = True
-    warm: bool = True
-    isolated: bool = True
-    timeout_s: float = 120.0
-    keep_raw: bool = False
-    max_event_bytes: int = 2 * 1024 * 1024
-    max_stream_bytes: int = 64 * 1024 * 1024
-    max_events: int = 10_000
-    settle: bool = False
-    traceparent: bool = False
-    run_id: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuse what could not be sent, or not be waited for."""
-        for name, value in (("headers", self.headers), ("tags", self.tags)):
-            if not isinstance(value, Mapping):
-                raise wrong_type(name, "a dict of texts by name", value, OF_NAMES[name])
-        check_headers(self.headers)
-        check_tags(self.tags)
-        if self.run_id is not None:
-            _check_name_of_run(self.run_id)
-        limit = self.timeout_s
-        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
-        if not (is_number and 0 < limit <= MAX_TIMEOUT_S):
-            raise coded_error(
-                ValueError,
-                "FNB105",
-                f"timeout_s must be a number of seconds above 0, at most {MAX_TIMEOUT_S:g}, got "
-                f"{quoted(limit)}. For two minutes pass 120. Nothing was sent.",
-            )
-        for name, most in MOST.items():
-            value = getattr(self, name)
-            if type(value) is not int or not 0 < value <= most:
-                raise coded_error(
-                    ValueError,
-                    "FNB605",
-                    f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Leave "
-                    "it out for the default. Nothing was sent.",
-                )
-
-
-NO_TAGS = ("tags", None)
-
-
-def options_of(call: str, given: Mapping[str, Any], own: Sequence[str] = ()) -> Options:
-    """Make the options of a call that takes them by name, beside names of its own.
-
-    Raises
-    ------
-    TypeError
-        For a name that is not an option.
-    """
-    check_names(call, given, [*own, *(one.name for one in fields(Options))])
-    # None is the default of a call that takes tags.
-    return Options(**{name: value for name, value in given.items() if (name, value) != NO_TAGS})
 
 
 class Bench:

@@ -59,8 +59,9 @@ from firmly_nb.display.messages import (
 from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import count, number, printable
 from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
-from firmly_nb.engine import Bench, Options, options_of, said_of_interrupted
+from firmly_nb.engine import Bench, said_of_interrupted
 from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
+from firmly_nb.options import Options, options_of
 from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
 from firmly_nb.recorder.journal import default_directory

@@ -11,7 +11,7 @@ import pytest
 from firmly_nb.api.client import FirmlyClient, Session, session_clock_ns
 from firmly_nb.api.errors import Unauthorized
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.engine import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
+from firmly_nb.devices import OPENED_AT_ONCE, RENEW_BEFORE_S, Devices
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.worker import Lanes, record_over
 from tests import merchant_server

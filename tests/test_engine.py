@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.engine import Options
+from firmly_nb.options import Options
 
 NUMBER = "4012888888881881"
 

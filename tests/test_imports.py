@@ -38,7 +38,7 @@ FLOORS = [
     {"exchange"},
     {"recordings"},
     {"report"},
-    {"calls"},
+    {"calls", "devices", "options"},
     {"engine"},
     {"catalogue", "checkout"},
     {"sweep", "doctor", "reach", "conformance"},

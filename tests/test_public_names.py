@@ -21,7 +21,7 @@ import pytest
 from plotly.graph_objects import Figure
 
 import firmly_nb as fnb
-from firmly_nb.engine import Options
+from firmly_nb.options import Options
 from firmly_nb.sim.settings import Settings
 from firmly_nb.sweep.sweep import Request
 

@@ -23,9 +23,10 @@ from firmly_nb.conformance.seen import (
     note_order,
     type_of,
 )
+from firmly_nb.devices import once_more
 from firmly_nb.display.messages import without_code
-from firmly_nb.engine import Options, once_more
 from firmly_nb.environments import guard
+from firmly_nb.options import Options
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:

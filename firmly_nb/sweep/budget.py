@@ -21,9 +21,9 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.flow import Flow, request_of
 from firmly_nb.api.money import from_minor, money_text, to_minor
 from firmly_nb.api.snapshots import find_snapshot
+from firmly_nb.devices import once_more
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
-from firmly_nb.engine import once_more
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from firmly_nb.engine import Bench, Options
+    from firmly_nb.engine import Bench
+    from firmly_nb.options import Options
     from firmly_nb.sweep.budget import Amount, Ledger
     from firmly_nb.sweep.cluster import Worker
     from firmly_nb.sweep.leases import Intents

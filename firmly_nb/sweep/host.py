@@ -34,8 +34,9 @@ from firmly_nb.api.secrets import SecretStr, redact_text
 from firmly_nb.background import submit
 from firmly_nb.disk import check_is_file, raise_number, read_number, write_whole
 from firmly_nb.display.messages import coded_error, without_code
-from firmly_nb.engine import Bench, Options
+from firmly_nb.engine import Bench
 from firmly_nb.environments import Environment, find_app_id
+from firmly_nb.options import Options
 from firmly_nb.outcomes import PLACED
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
 from firmly_nb.recorder.journal import (

@@ -30,7 +30,7 @@ from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.display.messages import coded_error, tells_names, unknown, without_code, wrong_type
 from firmly_nb.display.text import printable
-from firmly_nb.engine import check_tags, checked_run_id
+from firmly_nb.options import check_tags, checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
 from firmly_nb.recorder.records import Start, checked_fields
 from firmly_nb.sweep.budget import Budget

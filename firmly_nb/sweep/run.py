@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from firmly_nb.api.card import PublicKey
     from firmly_nb.api.client import FirmlyClient
     from firmly_nb.api.models import Card
-    from firmly_nb.engine import Bench, Options
+    from firmly_nb.engine import Bench
+    from firmly_nb.options import Options
     from firmly_nb.recorder.recorder import Job
     from firmly_nb.sweep.budget import Amount
     from firmly_nb.sweep.pace import Pace, Schedule

@@ -25,7 +25,6 @@ from firmly_nb.display.messages import coded_error, quoted, unknown, without_cod
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import count as counted
 from firmly_nb.display.text import interval, number
-from firmly_nb.engine import checked_run_id
 from firmly_nb.environments import guard
 from firmly_nb.latency.asked import limit_of, share_of
 from firmly_nb.latency.compare import Comparison, comparison_html, comparison_text
@@ -34,6 +33,7 @@ from firmly_nb.latency.planning import StudyPlan
 from firmly_nb.latency.planning import plan as planned
 from firmly_nb.latency.questions import UNDECIDED
 from firmly_nb.latency.verdict import NOT_ATTRIBUTABLE, points
+from firmly_nb.options import checked_run_id
 from firmly_nb.recorder.records import checked_fields
 from firmly_nb.recordings.recordings import Recording, Recordings, as_recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger

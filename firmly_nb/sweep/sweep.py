@@ -22,8 +22,8 @@ from firmly_nb.background import Patience, follow, follow_async, submit
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import check_names, coded_error
 from firmly_nb.docstrings import tells_twins
-from firmly_nb.engine import Options, check_tags, checked_run_id, options_of
 from firmly_nb.environments import Environment, guard, is_loopback
+from firmly_nb.options import Options, check_tags, checked_run_id, options_of
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.tables import HOSTS
 from firmly_nb.recordings.recordings import Recording, Recordings

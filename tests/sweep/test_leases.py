@@ -14,7 +14,7 @@ import pytest
 import firmly_nb as fnb
 from firmly_nb.background import follow, submit
 from firmly_nb.disk import append_whole, raise_number, read_number
-from firmly_nb.engine import Options
+from firmly_nb.options import Options
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Lease
