@@ -720,20 +720,9 @@ def look_of_stage(stage: str, milestones: Sequence[str] = ()) -> StageLook:
     Examples
     --------
     >>> look = look_of_stage("creating-cart->shipping-updated")
-    >>> look.colour == stage_colour("shipping-updated"), look.pattern.name
+    >>> look.colour == look_of_stage("shipping-updated").colour, look.pattern.name
     (True, '|')
     """
     first, arrow, end = stage.rpartition("->")
     look = STAGE_LOOKS[stage_index(end, milestones) % len(STAGE_LOOKS)]
     return replace(look, pattern=ACROSS) if first and arrow else look
-
-
-def stage_colour(milestone: str, milestones: Sequence[str] = ()) -> str:
-    """Return a stage's colour.
-
-    Examples
-    --------
-    >>> stage_colour("creating-cart")
-    '#0072B2'
-    """
-    return look_of_stage(milestone, milestones).colour

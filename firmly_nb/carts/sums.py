@@ -33,7 +33,7 @@ INSIDE, ON_TOP = "inside", "on top"
 IN_LINES, IN_SUBTOTAL, IN_TOTAL = "in the line price", "in the subtotal", "in the total"
 NOT_IN_TOTAL, SHOWN_ONLY, TAKEN_OFF = "not in the total", "shown only", "taken off the total"
 ONCE, EACH_TIME = "taken off once", "taken off twice"
-SUM_OF_METHODS, OTHER_SUM = "the sum of the chosen methods", "another amount"
+SUM_OF_METHODS = "the sum of the chosen methods"
 
 # Amounts of a cart that have a place of their own; any other may or may not be in the total.
 PLACED = frozenset(

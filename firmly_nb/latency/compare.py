@@ -67,7 +67,7 @@ from firmly_nb.latency.verdict import (
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -486,7 +486,7 @@ def questions_grid(found: Comparison) -> Grid:
         Head("better | | | worse", left=True),
         Head("verdict", left=True),
     )
-    return Grid(heads, [_typical_row(found), _tail_row(found), _placed_row(found)])
+    return Grid(heads, [*_rows(found)])
 
 
 def _bar(low: float, high: float, margin: float) -> Cell:
@@ -497,43 +497,25 @@ def _bar(low: float, high: float, margin: float) -> Cell:
     return Cell(bar=Bar(at[0], max(at[1] - at[0], 0.01), BAR, (0.25, 0.5, 0.75)))
 
 
-def _typical_row(found: Comparison) -> tuple[str | Cell, ...]:
+def _rows(found: Comparison) -> Iterator[tuple[str | Cell, ...]]:
     one, margin = found.typical, math.log1p(found.margin)
+    times = f"{number(one.estimate)} times", interval(one.low, one.high, "")
+    yield _row("typical", one, *times, _bar(one.decision.low, one.decision.high, margin))
+    tail, placed = found.tail, found.success
+    yield _row_of_points("tail", tail, _bar(tail.low, tail.high, found.tail_margin))
+    yield _row_of_points("placed", placed, _bar(-placed.high, -placed.low, found.placed_margin))
+
+
+def _row_of_points(question: str, one: Tail | Success, bar: Cell) -> tuple[str | Cell, ...]:
+    return _row(question, one, f"{signed(one.estimate)} points", points(one.low, one.high), bar)
+
+
+def _row(
+    question: str, one: Typical | Tail | Success, effect: str, between: str, bar: Cell
+) -> tuple[str | Cell, ...]:
     if math.isnan(one.estimate):
-        return ("typical", "-", "-", Cell("-"), one.verdict)
-    return (
-        "typical",
-        f"{number(one.estimate)} times",
-        interval(one.low, one.high, ""),
-        _bar(one.decision.low, one.decision.high, margin),
-        one.verdict,
-    )
-
-
-def _tail_row(found: Comparison) -> tuple[str | Cell, ...]:
-    one = found.tail
-    if math.isnan(one.estimate):
-        return ("tail", "-", "-", Cell("-"), one.verdict)
-    return (
-        "tail",
-        f"{signed(one.estimate)} points",
-        points(one.low, one.high),
-        _bar(one.low, one.high, found.tail_margin),
-        one.verdict,
-    )
-
-
-def _placed_row(found: Comparison) -> tuple[str | Cell, ...]:
-    one = found.success
-    if math.isnan(one.estimate):
-        return ("placed", "-", "-", Cell("-"), one.verdict)
-    return (
-        "placed",
-        f"{signed(one.estimate)} points",
-        points(one.low, one.high),
-        _bar(-one.high, -one.low, found.placed_margin),
-        one.verdict,
-    )
+        effect, between, bar = "-", "-", Cell("-")
+    return question, effect, between, bar, one.verdict
 
 
 def _design_words(found: Comparison) -> list[str]:

@@ -15,6 +15,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown, wrong_type
 from firmly_nb.display.text import capital, there_are
+from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import EXTERNAL, NO, UNKNOWN, YES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded, shareable, tellable
@@ -836,7 +837,7 @@ class Recordings(OneOrMany, Sequence[Recording]):
     @cached_property
     def orders(self) -> pd.DataFrame:
         """One row an order; see ``ORDERS``."""
-        return self._selection.orders()
+        return self._selection.table(ORDERS, lambda source, rows: source.orders(rows))
 
     def order_column(self, name: str) -> pd.Series[Any]:
         """Return one column of ``orders``; of a saved set no other is read.
@@ -868,22 +869,22 @@ class Recordings(OneOrMany, Sequence[Recording]):
     @cached_property
     def events(self) -> pd.DataFrame:
         """All events, order by order; see ``EVENTS``."""
-        return self._selection.events()
+        return self._selection.table(EVENTS, lambda source, rows: source.events(rows))
 
     @cached_property
     def headers(self) -> pd.DataFrame:
         """Headers of the responses that are kept, order by order; see ``HEADERS``."""
-        return self._selection.headers()
+        return self._selection.table(HEADERS, lambda source, rows: source.headers(rows))
 
     @cached_property
     def event_times(self) -> pd.DataFrame:
         """All events without data and raw: small even where there are millions."""
-        return self._selection.event_times()
+        return self._selection.table(EVENT_TIMES, lambda source, rows: source.event_times(rows))
 
     @cached_property
     def stages(self) -> pd.DataFrame:
         """All stages, order by order; see ``STAGES``."""
-        return self._selection.stages()
+        return self._selection.table(STAGES, lambda source, rows: source.stages(rows))
 
     @property
     def ends(self) -> Ends:
@@ -914,7 +915,9 @@ class Recordings(OneOrMany, Sequence[Recording]):
     @cached_property
     def cart_events(self) -> pd.DataFrame:
         """Events that carry carts; without SSE, the responses in the form of events."""
-        return EVENTS.concat([self.events, self._selection.answers()])
+        return EVENTS.concat(
+            [self.events, self._selection.table(EVENTS, lambda source, rows: source.answers(rows))]
+        )
 
     def prices(self) -> pd.DataFrame:
         """Return what each variant cost over time; see ``PRICES``.

@@ -16,7 +16,6 @@ import numpy as np
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.latency.columns import Reads, is_value, reads_of
 from firmly_nb.latency.stages import (
-    STAGES,
     STORED_STAGES,
     Arrivals,
     JoinedBlocks,
@@ -571,9 +570,16 @@ class Selection:
         found = {k: v for source, rows in self.split for k, v in source.asked(rows).items()}
         return {recording_id: found[recording_id] for recording_id in self.ids()}
 
-    def orders(self) -> pd.DataFrame:
-        """Return ``ORDERS``."""
-        return self._table(ORDERS, lambda source, rows: source.orders(rows))
+    def table(self, table: Table, of: Callable[[Source, Rows], pd.DataFrame]) -> pd.DataFrame:
+        """Put the tables of all sources under one another, in the order of the recordings."""
+        frames = [of(source, rows) for source, rows in self.split]
+        if len(frames) == 1:
+            return frames[0]
+        import pandas as pd
+
+        joined = table.concat(frames)
+        owners = pd.Index(self.ids()).get_indexer(pd.Index(joined["recording_id"]))
+        return joined.take(np.argsort(owners, kind="stable")).reset_index(drop=True)
 
     def order_column(self, name: str) -> pd.Series[Any]:
         """Return one column of ``ORDERS``, without reading the others of a saved set."""
@@ -584,26 +590,6 @@ class Selection:
 
         joined = pd.concat([one.astype("object") for one in found], ignore_index=True)
         return joined.iloc[np.argsort(self._positions)].reset_index(drop=True).rename(name)
-
-    def events(self) -> pd.DataFrame:
-        """Return ``EVENTS``."""
-        return self._table(EVENTS, lambda source, rows: source.events(rows))
-
-    def event_times(self) -> pd.DataFrame:
-        """Return ``EVENTS`` without its wide columns."""
-        return self._table(EVENT_TIMES, lambda source, rows: source.event_times(rows))
-
-    def stages(self) -> pd.DataFrame:
-        """Return ``STAGES``."""
-        return self._table(STAGES, lambda source, rows: source.stages(rows))
-
-    def answers(self) -> pd.DataFrame:
-        """Return the answers of orders without events, in the form of ``EVENTS``."""
-        return self._table(EVENTS, lambda source, rows: source.answers(rows))
-
-    def headers(self) -> pd.DataFrame:
-        """Return ``HEADERS``."""
-        return self._table(HEADERS, lambda source, rows: source.headers(rows))
 
     @cached_property
     def read(self) -> _Ends:
@@ -664,17 +650,6 @@ class Selection:
         if len(self.split) == 1:
             return found
         return [found[position] for position in np.argsort(self._positions).tolist()]
-
-    def _table(self, table: Table, of: Callable[[Source, Rows], pd.DataFrame]) -> pd.DataFrame:
-        """Put the tables of all sources under one another, in the order of the recordings."""
-        frames = [of(source, rows) for source, rows in self.split]
-        if len(frames) == 1:
-            return frames[0]
-        import pandas as pd
-
-        joined = table.concat(frames)
-        owners = pd.Index(self.ids()).get_indexer(pd.Index(joined["recording_id"]))
-        return joined.take(np.argsort(owners, kind="stable")).reset_index(drop=True)
 
 
 class _Ends:

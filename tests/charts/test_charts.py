@@ -10,7 +10,7 @@ import pytest
 from firmly_nb import charts
 from firmly_nb.charts.chart import PLOTLY
 from firmly_nb.charts.look import LIGHT
-from firmly_nb.outcomes import stage_colour
+from firmly_nb.outcomes import look_of_stage
 
 
 def sides(made):
@@ -152,7 +152,7 @@ def test_a_stage_has_its_colour_everywhere(usual):
         for trace in charts.waterfall(usual.stages, usual.orders).data
         if trace.name in {"creating-cart", "order-placed"}
     }
-    assert colours == {name: stage_colour(name) for name in colours}
+    assert colours == {name: look_of_stage(name).colour for name in colours}
     rows = charts.stages(usual.event_times, usual.stages, usual.orders).data
     assert rows[0].marker.color == colours["creating-cart"]
 

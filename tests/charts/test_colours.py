@@ -16,7 +16,7 @@ import firmly_nb as fnb
 from firmly_nb import charts
 from firmly_nb.charts.look import LIGHT, MERCHANT_LOOKS, TURNED, merchant_looks
 from firmly_nb.display.html import swatch
-from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage, places_by_name, stage_colour
+from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage, places_by_name
 from firmly_nb.recorder.records import End
 from firmly_nb.sim.merchants import merchants
 from firmly_nb.widgets.timeline_rows import stage_list
@@ -88,7 +88,7 @@ def test_stages_of_your_own_look_the_same_everywhere():
         assert timeline[stage] == look.number
         assert bars[stage] == look.colour
         assert look.css in rec._repr_html_()
-    assert swatch(stage_colour("paid", OWN)) in recs.latency()._repr_html_()
+    assert swatch(look_of_stage("paid", OWN).colour) in recs.latency()._repr_html_()
 
 
 @given(st.lists(st.sampled_from([*OWN, "x", "y", "z"]), unique=True, min_size=1, max_size=6))
@@ -100,14 +100,17 @@ def test_up_to_six_stages_have_six_looks(found):
 def test_another_process_gives_the_same_looks():
     code = (
         "from firmly_nb.charts.look import merchant_looks as m\n"
-        "from firmly_nb.outcomes import stage_colour as s\n"
-        "print(m(['a.test'])['a.test'].colour, s('paid', ['paid', 'x']))"
+        "from firmly_nb.outcomes import look_of_stage as s\n"
+        "print(m(['a.test'])['a.test'].colour, s('paid', ['paid', 'x']).colour)"
     )
     env = {"PYTHONHASHSEED": "7"}
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
     )
-    here = (merchant_looks(["a.test"])["a.test"].colour, stage_colour("paid", ["paid", "x"]))
+    here = (
+        merchant_looks(["a.test"])["a.test"].colour,
+        look_of_stage("paid", ["paid", "x"]).colour,
+    )
     assert said.stdout.split() == [*here]
 
 
