@@ -99,7 +99,8 @@ def _shown(data: dict[str, Any], pictures: Path, name: str) -> str:
     if not "".join(data.get("text/plain", [])).strip():
         return ""  # a script that shows its neighbour's image where there is no kernel
     if "text/html" in data:
-        html = "".join(data["text/html"])
+        # The corner above an index of pandas is no heading.
+        html = "".join(data["text/html"]).replace("<th></th>", "<td></td>")
         return fenced("{raw} html", f'<div class="cell-output">{html}</div>')
     return fenced("text", "".join(data.get("text/plain", [])))
 

@@ -382,6 +382,8 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
         parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
     # Below a number it wraps, and so may be long.
     room, most = ("", longest) if head.left else (UNDER, LONGEST)
-    small = f'<small style="{QUIET}font-weight:400;{room}">{as_html(cell.small, most)}</small>'
+    # On a coloured ground the quiet ink is too faint.
+    ink = "" if row.tint else QUIET
+    small = f'<small style="{ink}font-weight:400;{room}">{as_html(cell.small, most)}</small>'
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

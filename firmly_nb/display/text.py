@@ -40,6 +40,12 @@ TIMES = {
     "time_to_headers_ms": "time to headers",
     "time_to_failure_ms": "time to failure",
 }
+# What an arrival time is, by the clock it was taken with.
+CLOCKS = {
+    "kernel": "kernel timestamp",
+    "user": "time after the read",
+    "external": "time as told",
+}
 PAGES = "https://github.com/firmly-nb/firmly-nb/blob/main/"  # where a link finds docs/
 LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
 

@@ -28,6 +28,7 @@ from firmly_nb.display.html import SEEN, page, quiet
 from firmly_nb.display.messages import coded_error, quoted, tells_names
 from firmly_nb.display.table import TEXT_WIDTH, Cell, Grid, Head, grid_html, grid_text
 from firmly_nb.display.text import (
+    CLOCKS,
     as_html,
     count,
     hanging,
@@ -322,11 +323,11 @@ def calibration_grid(table: pd.DataFrame) -> Grid:
 
 
 def _caption(table: pd.DataFrame, *, tls: bool) -> str:
-    clocks = ", ".join(sorted(set(table["clock"])))
+    clocks = " or ".join(CLOCKS[one] for one in sorted(set(table["clock"])))
     way = "TLS" if tls else "plain HTTP"
     return (
-        f"Recorded arrival minus the sender's own time of sending ({way}, {clocks} clock); own: "
-        "minus the moment at which the sender's kernel handed the event over."
+        f"Recorded arrival minus the sender's own time of sending ({way}, {clocks}); own: minus "
+        " the moment at which the sender's kernel handed the event over."
     )
 
 

@@ -18,6 +18,7 @@ from firmly_nb.display.arguments import public
 from firmly_nb.display.html import notes, page, quiet, toned
 from firmly_nb.display.table import TEXT_WIDTH, Bar, Cell, Grid, Head, Row, grid_html, grid_text
 from firmly_nb.display.text import (
+    CLOCKS,
     as_html,
     capital,
     count,
@@ -224,14 +225,14 @@ def precision(rec: OneShown) -> str:
     events = rec.recorded.events
     if not events:
         return "no events"
-    clocks = " and ".join(sorted({event.clock for event in events}))
+    clocks = " or ".join(CLOCKS[one] for one in sorted({event.clock for event in events}))
     if (rec.caveats["code"] == BUFFERED).any():
         # The bound of a read says nothing of events that waited on their way.
-        return f"{clocks} clock, events were gathered"
+        return f"{clocks}, events were gathered"
     worst_us = max(event.uncertainty_us for event in events)
     if rec.environment == EXTERNAL and not worst_us:
         return "times as told"
-    return f"times within {uncertainty(worst_us)}, {clocks} clock"
+    return f"times within {uncertainty(worst_us)}, {clocks}"
 
 
 def judged(rec: OneShown, error: FirmlyError) -> str | None:

@@ -19,6 +19,7 @@ html_theme = "furo"
 html_title = f"firmly-nb {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_show_sphinx = False
 html_copy_source = False
 templates_path: list[str] = []

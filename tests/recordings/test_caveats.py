@@ -82,7 +82,7 @@ def test_no_display_of_a_gathered_stream_shows_a_stage_or_its_bound(gathered, tm
     drawn = ended_order(1, gathered)["stages"]
     assert [stage["duration_ms"] for stage in drawn] == [None] * 4
     assert [stage["untimed"] for stage in drawn] == ["not known: the events were gathered"] * 4
-    assert precision(gathered) == "kernel clock, events were gathered"
+    assert precision(gathered) == "kernel timestamp, events were gathered"
     page = fnb.report(recs, tmp_path / "one.html", pictures=False).read_text("utf-8")
     for each in (repr(gathered), gathered._repr_html_(), repr(gathered.waterfall())):
         assert "0.00" not in each

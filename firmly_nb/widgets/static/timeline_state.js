@@ -230,6 +230,9 @@ function withoutOutliers(values, own = 0) {
 
 // The timeline's words.
 
+// As `CLOCKS` of display/text.py.
+const CLOCKS = { kernel: "kernel timestamp", user: "time after the read", external: "time as told" };
+
 /** Write a time of the axis, before or after zero. */
 export function axisWords(t_ms) {
   return t_ms === 0 ? "0" : `${t_ms < 0 ? "\u2212" : ""}${number(Math.abs(t_ms))}`;
@@ -242,7 +245,7 @@ export function eventWords(order, event) {
     `${duration(event.t_ms)} ±${uncertainty(event.uncertainty_us)}`,
     event.coalesced ? "coalesced with the one before" : "",
     sizeOfData(event.bytes),
-    `${event.clock} clock`,
+    CLOCKS[event.clock],
     event.retransmits || event.reordered ? networkWords(event) : "",
   ];
   return parts.filter(Boolean).join(" · ");
