@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pandas as pd
 import pytest
 
 import firmly_nb as fnb
@@ -113,6 +114,19 @@ def test_load_lists_what_was_recorded(at_home, command):
     code, printed, _ = command("load")
     assert code == 0
     assert "1 recording: 1 placed" in printed
+
+
+@pytest.mark.parametrize("domains", [["a.test"], ["a.test", f"{'long-' * 12}.test"]])
+def test_ids_of_recordings_are_listed_whole(domains, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("firmly_nb.cli.terminal.PIPE_WIDTH", 80)
+    ids = [f"20261130T111751-f58b744{n}" for n in range(len(domains))]
+    events = pd.DataFrame({"recording_id": ids, "event": "order-placed", "t_ms": 5.0})
+    orders = pd.DataFrame({"recording_id": ids, "domain": domains, "outcome": "transport_error"})
+    fnb.from_events(events, orders).save(tmp_path / "set")
+    _, printed, _ = command("load", tmp_path / "set")
+    assert all(each in printed for each in ids)
+    assert ("merchant: a.test" in printed) == (len(domains) == 1)
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_load_saves_and_lists_what_was_saved(at_home, command, tmp_path):

@@ -259,17 +259,21 @@ def load(
         print_json({"orders": recs.orders})
         return
     say(repr(recs))
+    shown = recs.orders.tail(LOAD_SHOWS)
+    merchants = shown["domain"].unique()
+    if len(merchants) == 1:
+        say(f"merchant: {printable(merchants[0])}", "dim")
     print_table(
         [
             {
                 "recording": row["recording_id"],
-                "merchant": row["domain"],
+                **({"merchant": row["domain"]} if len(merchants) > 1 else {}),
                 "outcome": outcome(str(row["outcome"])).word,
                 "exists": row["order_exists"],
                 "order": row["order_number"],
                 "ms": headline_ms({str(name): value for name, value in row.items()}),
             }
-            for row in recs.orders.tail(LOAD_SHOWS).to_dict("records")
+            for row in shown.to_dict("records")
         ],
     )
     if len(recs) > LOAD_SHOWS:

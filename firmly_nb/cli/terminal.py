@@ -134,6 +134,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 GAP = 2  # between two columns of a table
+WHOLE = {"recording", "request id"}  # columns whose values are copied: they are never cut
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -149,10 +150,11 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     # What is too wide is taken from the widest, so that a name is cut before a number is.
     for _ in range(sum(widths) + GAP * (len(widths) - 1) - console_of().width):
-        widths[widths.index(max(widths))] -= 1
+        width, at = max((w, at) for at, w in enumerate(widths) if names[at] not in WHOLE)
+        widths[at] = max(width - 1, 1)
     for name, width in zip(names, widths, strict=True):
         align = "right" if name.endswith("ms") else "left"
-        table.add_column(name, justify=align, no_wrap=True, width=max(width, 1))
+        table.add_column(name, justify=align, no_wrap=True, width=width)
     for row in cells:
         table.add_row(*row)
     console_of().print(table)

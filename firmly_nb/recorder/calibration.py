@@ -327,7 +327,7 @@ def _caption(table: pd.DataFrame, *, tls: bool) -> str:
     way = "TLS" if tls else "plain HTTP"
     return (
         f"Recorded arrival minus the sender's own time of sending ({way}, {clocks}); own: minus "
-        " the moment at which the sender's kernel handed the event over."
+        "the moment at which the sender's kernel handed the event over."
     )
 
 
