@@ -149,7 +149,8 @@ class Gate:
             lines += ["A: baseline, {}. B: new runs, {}.".format(*sides)]
         if self.beside is not None:
             lines += ["", *textwrap.wrap(self.beside_line, TEXT_WIDTH)]
-            lines += ["", grid_text(questions_grid(self.beside))]
+            if self.beside.success.a.of:
+                lines += ["", grid_text(questions_grid(self.beside))]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import traitlets.traitlets as t
 
 from firmly_nb import catalogue
 from firmly_nb.api.errors import safe_text
-from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder
+from firmly_nb.api.models import TEST_CARDS, Card, InvalidOrder, bare_domain
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import submit
 from firmly_nb.display.messages import code_of, coded_error
@@ -254,6 +254,13 @@ class FormStrip:
             guarded(self.view, answer)
 
 
+def _is_domain(text: str) -> bool:
+    try:
+        return bool(bare_domain(text))
+    except ValueError:
+        return False
+
+
 class Requests:
     """Answers for one form's page: products, variants, a search, the cart.
 
@@ -274,6 +281,8 @@ class Requests:
         if about == "merchants":
             allowed = sorted(self._bench.environment.allow_domains)
             self._form.send({**reply, "found": allowed})
+        elif about in {"products", "variants"} and not _is_domain(domain):
+            self._form.send({**reply, "found": []})  # beside the merchant is said what is wrong
         elif about == "products":
             self._send_later(reply, self._ask(catalogue.product_choices, domain))
         elif about == "variants":

@@ -75,6 +75,12 @@ def test_what_cannot_be_answered_is_said(ask, question):
     assert "found" not in answer
 
 
+@pytest.mark.parametrize("domain", ["", "🛒", "two words", "a" * 300])
+def test_nothing_is_asked_of_what_is_not_a_merchant(ask, domain):
+    for about in ("products", "variants"):
+        assert ask(about=about, domain=domain, handle="radiant-tee")["found"] == []
+
+
 def test_questions_of_one_form_open_one_device(lab, until, monkeypatch):
     form, answers = OrderForm(lab), []
     monkeypatch.setattr(form._form, "send", answers.append)

@@ -168,7 +168,7 @@ function catalogueRow(form, first, { index, put, remove }) {
     products = answer.found ?? [];
     box.offer(products.map(({ handle, title }) => ({ value: handle, id: handle, text: printable(title || handle) })));
     box.put(nameOf(item));
-    if (answer.problem) say(`This merchant's catalogue cannot be read (${answer.problem}). Use a raw reference.`);
+    if (answer.problem) say(`Use a raw reference: this merchant's catalogue cannot be read. ${answer.problem}`);
   });
   load();
   const line = [box.element, options, amount(quantity, index, remove)];

@@ -240,11 +240,12 @@ export function axisWords(t_ms) {
 
 /** Say which event it is, when it came and how sure that is. */
 export function eventWords(order, event) {
+  const isAsTold = event.clock === "external" && !event.uncertainty_us;
   const parts = [
     `event ${stated(event.seq)} of ${stated(order.event_count)}`,
-    `${duration(event.t_ms)} ±${uncertainty(event.uncertainty_us)}`,
+    duration(event.t_ms) + (isAsTold ? "" : ` ±${uncertainty(event.uncertainty_us)}`),
     event.coalesced ? "coalesced with the one before" : "",
-    sizeOfData(event.bytes),
+    event.bytes ? sizeOfData(event.bytes) : "",
     CLOCKS[event.clock],
     event.retransmits || event.reordered ? networkWords(event) : "",
   ];

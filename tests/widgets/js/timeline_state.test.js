@@ -129,6 +129,7 @@ test("two orders are compared stage by stage", () => {
 test("an event tells which, when, how sure, how large, by which clock, over what network", () => {
   const own = order([100, 200]);
   equal(eventWords(own, event(2, 1498.31, { bytes: 1700 })), "event 2 of 2 · 1\u202f498\u00a0ms ±20.0\u00a0µs · 1.70 kB · kernel timestamp");
+  equal(eventWords(own, event(2, 5, { clock: "external", uncertainty_us: 0, bytes: 0 })), "event 2 of 2 · 5.00\u00a0ms · time as told");
   ok(eventWords(own, event(2, 5, { coalesced: true, retransmits: 2 })).includes("coalesced with the one before"));
   ok(eventWords(own, event(2, 5, { retransmits: 2, reordered: 3 })).endsWith(" · 2 sent again by us · 3 received out of order"));
 });
