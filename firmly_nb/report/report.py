@@ -25,6 +25,7 @@ from firmly_nb.display.messages import check_names, coded_error, quoted
 from firmly_nb.display.paths import expanded
 from firmly_nb.display.table import Cell, Grid, Head, grid_html
 from firmly_nb.display.text import (
+    CLOCKS,
     and_more,
     as_html,
     count,
@@ -434,8 +435,8 @@ def environment_section(recs: Reported) -> str:
         ("merchants", _counted(orders["domain"])),
         ("runs", _counted(orders["run_id"]) or "none"),
         ("throughput", _throughput(orders)),
-        ("connection", _counted(orders["connection"])),
-        ("clock of the events", _counted(recs.event_times["clock"]) or "no events"),
+        ("connection", _counted(orders["connection"]) or "not noted"),
+        ("arrival times", _counted(recs.event_times["clock"].map(CLOCKS)) or "no events"),
         ("recorder", _recorders(recs) or "not noted"),
         ("written by", f"firmly-nb {version('firmly-nb')}"),
     ]
