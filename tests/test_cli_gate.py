@@ -306,6 +306,7 @@ def test_what_stands_beside_decides_nothing(gate, sets):
     assert json.loads(told)["beside"]["verdict"] == "no change"
     _, first, _ = gate("same", "--slo", "order=9s:95%", "--beside", "same")
     assert "Against 0 earlier orders; decides nothing: Not comparable" in " ".join(first.split())
+    assert "question" not in first
 
 
 def test_markdown_shows_the_questions_and_no_markup_of_others(gate, tmp_path):

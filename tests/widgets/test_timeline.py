@@ -16,12 +16,13 @@ from nbconvert import HTMLExporter
 
 import firmly_nb as fnb
 from firmly_nb.charts.look import stage_look
+from firmly_nb.display.text import CLOCKS
 from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording, Recordings
 from firmly_nb.widgets import timeline as timeline_module
 from firmly_nb.widgets import timeline_rows
-from firmly_nb.widgets.frontend import BEAT
+from firmly_nb.widgets.frontend import BEAT, module
 from firmly_nb.widgets.timeline import Timeline
 
 HOSTILE = '<script>alert(1)</script>\u202e\U0001f9e8"&'
@@ -609,3 +610,8 @@ def test_a_stage_looks_the_same_live_in_static_html_and_in_charts():
         assert STAGE_LOOKS[stages[name]["look"] - 1].colour == look.colour
         assert f'height:12px;{look.css}"' in html
         assert stage_look(name, [])["color"] == look.colour
+
+
+def test_the_page_names_arrival_times_as_python_does():
+    said = ", ".join(f'{clock}: "{words}"' for clock, words in CLOCKS.items())
+    assert f"const CLOCKS = {{ {said} }};" in module("timeline")
