@@ -151,7 +151,7 @@ LONG_LEADS = ("No end", "The connection failed", "Not understood:", "Told as pla
 KNOWN = tuple(ROWS)
 # An order of which nothing was sent has no outcome; lists that count orders show it so.
 NOT_SENT = Outcome("not_sent", "not sent", "not sent", "-", "quiet", "line-ew", "Not sent.")
-# A success without a readable number, of which the cart said afterwards that there is no order.
+# A success without a readable number: the order may exist, or the cart said that it does not.
 TOLD_AS_PLACED = replace(
     ROWS[PLACED], word="told as placed", mark="?", tone="warn",
     sentence="Told as placed: {order} in {at}{total}.",
@@ -173,14 +173,14 @@ def outcome(name: str) -> Outcome:
 
 
 def as_judged(name: str, order_exists: str) -> Outcome:
-    """Return the row of an outcome of which it is known whether there is an order.
+    """Return the row of an outcome, given what is known of the order's existence.
 
     Examples
     --------
-    >>> as_judged("placed", "yes").word, as_judged("placed", "no").word
+    >>> as_judged("placed", "yes").word, as_judged("placed", "unknown").word
     ('placed', 'told as placed')
     """
-    return TOLD_AS_PLACED if (name, order_exists) == (PLACED, NO) else outcome(name)
+    return TOLD_AS_PLACED if name == PLACED and order_exists != YES else outcome(name)
 
 
 def word(
