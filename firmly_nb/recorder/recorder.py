@@ -654,18 +654,18 @@ class _Run:
             cut(printable(redact_text(", ".join(names), self.secrets)), LONGEST_BEGIN)
             for names in (undone, passed, self.decoder.unknown)
         )
+        said = []
         if named:
             self.encoding = named
             bounds = "; times inside one compressed block are upper bounds" if self.seq else ""
-            self.warnings.append(
+            said.append(
                 f"the response is compressed ({named}) although identity was asked for{bounds}"
             )
         if unlike:
-            self.warnings.append(f"the response says that it is compressed ({unlike}), but is not")
+            said.append(f"the response says that it is compressed ({unlike}), but is not")
         if unknown:
-            self.warnings.append(
-                f"the response has an unknown encoding ({unknown}); it was read as it came"
-            )
+            said.append(f"the response has an unknown encoding ({unknown}); it was read as it came")
+        self.warnings[:0] = said
 
     async def _pass_over(self, response: httpx.Response, reason: str) -> None:
         """Read a response that cannot be decoded to its end: how the order ended is unknown."""
