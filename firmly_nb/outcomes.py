@@ -172,7 +172,7 @@ def outcome(name: str) -> Outcome:
     return Outcome(name, text, text, "?", "warn", "x-thin", "Ended otherwise{after}, {at}.")
 
 
-def as_judged(name: str, order_exists: str) -> Outcome:
+def as_judged(name: str, order_exists: str, evidence: str = "") -> Outcome:
     """Return the row of an outcome, given what is known of the order's existence.
 
     Examples
@@ -180,11 +180,16 @@ def as_judged(name: str, order_exists: str) -> Outcome:
     >>> as_judged("placed", "yes").word, as_judged("placed", "unknown").word
     ('placed', 'told as placed')
     """
-    return TOLD_AS_PLACED if name == PLACED and order_exists != YES else outcome(name)
+    is_doubted = name == PLACED and order_exists != YES and evidence != NOT_SEEN.evidence
+    return TOLD_AS_PLACED if is_doubted else outcome(name)
 
 
 def word(
-    name: str, order_exists: str, error_code: str | None = None, http_status: int | None = None
+    name: str,
+    order_exists: str,
+    error_code: str | None = None,
+    http_status: int | None = None,
+    evidence: str = "",
 ) -> str:
     """Return how one order ended, in a word or two.
 
@@ -197,7 +202,7 @@ def word(
     """
     if name in ANSWERED and order_exists == NO and _is_refusal(error_code, http_status):
         return "declined" if error_code == DECLINED else "refused"
-    return as_judged(name, order_exists).word
+    return as_judged(name, order_exists, evidence).word
 
 
 # All that it can return.
