@@ -151,7 +151,7 @@ LONG_LEADS = ("No end", "The connection failed", "Not understood:", "Told as pla
 KNOWN = tuple(ROWS)
 # An order of which nothing was sent has no outcome; lists that count orders show it so.
 NOT_SENT = Outcome("not_sent", "not sent", "not sent", "-", "quiet", "line-ew", "Not sent.")
-# A success without a readable number, of which the cart said afterwards that there is no order.
+# A success without a readable number: the order may exist, or the cart said that it does not.
 TOLD_AS_PLACED = replace(
     ROWS[PLACED], word="told as placed", mark="?", tone="warn",
     sentence="Told as placed: {order} in {at}{total}.",
@@ -172,19 +172,24 @@ def outcome(name: str) -> Outcome:
     return Outcome(name, text, text, "?", "warn", "x-thin", "Ended otherwise{after}, {at}.")
 
 
-def as_judged(name: str, order_exists: str) -> Outcome:
-    """Return the row of an outcome of which it is known whether there is an order.
+def as_judged(name: str, order_exists: str, evidence: str = "") -> Outcome:
+    """Return the row of an outcome, given what is known of the order's existence.
 
     Examples
     --------
-    >>> as_judged("placed", "yes").word, as_judged("placed", "no").word
+    >>> as_judged("placed", "yes").word, as_judged("placed", "unknown").word
     ('placed', 'told as placed')
     """
-    return TOLD_AS_PLACED if (name, order_exists) == (PLACED, NO) else outcome(name)
+    is_doubted = name == PLACED and order_exists != YES and evidence != NOT_SEEN.evidence
+    return TOLD_AS_PLACED if is_doubted else outcome(name)
 
 
 def word(
-    name: str, order_exists: str, error_code: str | None = None, http_status: int | None = None
+    name: str,
+    order_exists: str,
+    error_code: str | None = None,
+    http_status: int | None = None,
+    evidence: str = "",
 ) -> str:
     """Return how one order ended, in a word or two.
 
@@ -197,7 +202,7 @@ def word(
     """
     if name in ANSWERED and order_exists == NO and _is_refusal(error_code, http_status):
         return "declined" if error_code == DECLINED else "refused"
-    return as_judged(name, order_exists).word
+    return as_judged(name, order_exists, evidence).word
 
 
 # All that it can return.

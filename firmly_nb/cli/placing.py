@@ -44,7 +44,6 @@ from firmly_nb.outcomes import (
     TONES,
     UNKNOWN,
     YES,
-    as_judged,
     exit_code,
 )
 
@@ -401,9 +400,9 @@ def _finish(rec: Recording, *, as_json: bool) -> None:
 
 
 def _print_recording(rec: Recording) -> None:
-    from firmly_nb.recordings.show import precision, said_of_times, untimed, verdict
+    from firmly_nb.recordings.show import look_of, precision, said_of_times, untimed, verdict
 
-    row = as_judged(rec.outcome, rec.order_exists)
+    row = look_of(rec)
     say("")
     say(f"{row.mark} {in_terminal_words(verdict(rec))}", f"bold {TONES[row.tone].terminal}")
     say(f"{printable(rec.domain)}, {printable(rec.environment)}, {precision(rec)}", "dim")

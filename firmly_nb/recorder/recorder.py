@@ -618,7 +618,7 @@ class _Run:
                     f"the response was HTTP {response.status_code} with {kind}; "
                     f"expected was HTTP 200 with {wanted}"
                 )
-            self._take_encoding(response, is_stream)
+            self.decoder = Decoder(response.headers.get("content-encoding", ""))
             if self.decoder.unreadable:
                 await self._pass_over(response, self.decoder.unreadable)
                 return
@@ -646,23 +646,26 @@ class _Run:
                 break
         return STREAM_BEGIN.match(begin) is not None, _chained(seen, body)
 
-    def _take_encoding(self, response: httpx.Response, is_stream: bool) -> None:
-        """Prepare to decode a response that was compressed although identity was asked for."""
-        self.decoder = Decoder(response.headers.get("content-encoding", ""))
-        names = redact_text(", ".join(self.decoder.names), self.secrets)
-        if names:
-            self.encoding = cut(names, LONGEST_BEGIN)
-            bounds = "; times inside one compressed block are upper bounds" if is_stream else ""
-            self.warnings.append(
-                f"the response is compressed ({self.encoding}) although identity was "
-                f"asked for{bounds}"
+    def _say_encoding(self) -> None:
+        """Say that a response was compressed although identity was asked for, or only said so."""
+        undone = self.decoder.undone
+        passed = [name for name in self.decoder.names if name not in undone]
+        named, unlike, unknown = (
+            cut(printable(redact_text(", ".join(names), self.secrets)), LONGEST_BEGIN)
+            for names in (undone, passed, self.decoder.unknown)
+        )
+        said = []
+        if named:
+            self.encoding = named
+            bounds = "; times inside one compressed block are upper bounds" if self.seq else ""
+            said.append(
+                f"the response is compressed ({named}) although identity was asked for{bounds}"
             )
-        if self.decoder.unknown:
-            named = redact_text(", ".join(self.decoder.unknown), self.secrets)
-            self.warnings.append(
-                f"the response has an unknown encoding ({cut(printable(named), LONGEST_BEGIN)}); "
-                "it was read as it came"
-            )
+        if unlike:
+            said.append(f"the response says that it is compressed ({unlike}), but is not")
+        if unknown:
+            said.append(f"the response has an unknown encoding ({unknown}); it was read as it came")
+        self.warnings[:0] = said
 
     async def _pass_over(self, response: httpx.Response, reason: str) -> None:
         """Read a response that cannot be decoded to its end: how the order ended is unknown."""
@@ -748,7 +751,7 @@ class _Run:
             # The events before it are whole, and are kept.
             failure = error
         if last:
-            whole = self.parser.pending_bytes == 0 and not self.decoder.names
+            whole = self.parser.pending_bytes == 0 and not self.decoder.undone
             self._take_event(last, read, last_in_read=whole)
         if not self.is_held:
             self.undecoded_since_ns = None
@@ -1139,7 +1142,7 @@ class _Run:
             is_ok = response.status_code == 200
             code = "UnexpectedContentType" if is_ok else f"HTTP {response.status_code}"
             text = f"expected an event stream, got {self._kind(response)}"
-            self.end("http_error", code, f"{text}{_notices(answer) or self._words_of(body)}")
+            self.end("http_error", code, f"{text}{self._besides(answer, body)}")
         elif not answers:
             if not self.warnings:
                 self.warnings.append(UNEXPECTED)
@@ -1148,8 +1151,13 @@ class _Run:
         else:
             self.confirmation = answer
             # 200 does not always mean ordered: the answer may be the cart, with a notice.
-            said = _notices(answer) or self._words_of(body)
+            said = self._besides(answer, body)
             self.end("incomplete", None, f"the response has no readable order number{said}")
+
+    def _besides(self, answer: Any, body: bytes) -> str:
+        """Say what a response without an order says: its notices, or else its own words."""
+        notices = _notices(answer)
+        return f"; notice: {notices}" if notices else self._words_of(body)
 
     def _words_of(self, body: bytes) -> str:
         """Say what a response says instead of an order: an error, a page's title, its begin."""
@@ -1295,6 +1303,7 @@ class _Run:
         if self.job.call and not self.job.ends:
             return self.answer or self._tell_failure(self.job.call)
         t_end = self.t_end or monotonic_ns()
+        self._say_encoding()
         self._judge_by_content()
         if self.job.call and self.succeeded and self.told_by and not self.answer:
             self._tell(self.job.call.name, *self.told_by)
@@ -1360,7 +1369,7 @@ async def _chained(seen: list[Chunk], body: AsyncIterator[Chunk]) -> AsyncIterat
 
 
 def _notices(answer: Any) -> str:
-    """Say what the cart of a response has to say: its notices."""
+    """Return what the cart of an answer has to say: its notices."""
     snapshot = find_snapshot(answer)
     found = [] if snapshot is None else map(snapshot.data.get, ("notice", "notices"))
     words: list[str] = []
@@ -1368,16 +1377,17 @@ def _notices(answer: Any) -> str:
         for one in sent[:MOST_LATER] if isinstance(sent, list) else [sent]:
             parts = map(one.get, ("code", "message")) if isinstance(one, dict) else [one]
             words.append(": ".join(map(str, filter(None, parts))))
-    said = listed(short_name(word) for word in words if word)
-    return f"; notice: {said}" if said else ""
+    return listed(dict.fromkeys(short_name(word) for word in words if word))
 
 
 def _beside(data: Any) -> tuple[str, str] | None:
-    """Return what the data of a success says otherwise: an error, or else a status."""
+    """Return what the data of a success says besides: an error, else a status, else notices."""
     if error := error_beside(data, parts=True):
         return "an error", error
-    status = status_beside(data)
-    return ("a status", status) if status else None
+    if status := status_beside(data):
+        return "a status", status
+    notices = _notices(data)
+    return ("a notice", notices) if notices else None
 
 
 def _json_in(body: bytes, secrets: tuple[str, ...]) -> list[Any]:

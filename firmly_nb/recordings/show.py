@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.charts.chart import Chart, Orders
     from firmly_nb.latency.summary import LatencySummary
+    from firmly_nb.outcomes import Outcome
     from firmly_nb.recorder.records import Recorded
 
 
@@ -153,7 +154,7 @@ def verdict(rec: OneShown, how: str = "") -> str:
     code = short_name(error.error) if error else ""
     after = f" after {printable(row['last_milestone'])}" if row["last_milestone"] else ""
     number = row["order_number"]
-    text = as_judged(rec.outcome, exists).sentence.format(
+    text = look_of(rec).sentence.format(
         at=duration(headline_ms(row)),
         after=after,
         began=began(rec.outcome, exists, code, status),
@@ -183,7 +184,13 @@ def _verdict_as_told(rec: OneShown, row: dict[str, Any]) -> str:
 def outcome_word(rec: OneShown) -> str:
     """Return how an order ended, in a word or two."""
     row = rec.summary()
-    return word(rec.outcome, rec.order_exists, row["error_code"], row["http_status"])
+    told = row["error_code"], row["http_status"], row["evidence"]
+    return word(rec.outcome, rec.order_exists, *told)
+
+
+def look_of(rec: OneShown) -> Outcome:
+    """Return mark, tone and sentence of how an order ended."""
+    return as_judged(rec.outcome, rec.order_exists, rec.summary()["evidence"])
 
 
 def existence(rec: OneShown, how: str) -> str:
@@ -319,7 +326,7 @@ def said_of_times(rec: OneShown) -> list[str]:
 
 def recording_text(rec: OneShown) -> str:
     """Return the headline, the stages and the warnings as text."""
-    mark = as_judged(rec.outcome, rec.order_exists).mark
+    mark = look_of(rec).mark
     head = hanging(f"{mark} {verdict(rec)}", TEXT_WIDTH, 2)
     bars = [waterfall_text(rec)] if rec.recorded.events else []
     told = [*said_of_times(rec), *rec.warnings]
@@ -329,7 +336,7 @@ def recording_text(rec: OneShown) -> str:
 
 def recording_html(rec: OneShown) -> str:
     """Return the headline, the waterfall and the warnings as HTML."""
-    row = as_judged(rec.outcome, rec.order_exists)
+    row = look_of(rec)
     said = verdict(rec)
     lead = next(filter(said.startswith, LONG_LEADS), said.partition(" ")[0])
     rest = as_html(said.removeprefix(lead).lstrip(), 2_000)
@@ -360,7 +367,7 @@ def recordings_html(recs: ManyShown) -> str:
         return f"{notes(recs.warnings)}{summary_html(recs.latency())}"
     rows = [
         (
-            f"{as_judged(rec.outcome, rec.order_exists).mark} {outcome_word(rec)}",
+            f"{look_of(rec).mark} {outcome_word(rec)}",
             rec.domain,
             rec.order_number or "",
             duration(headline_ms(rec.summary())),

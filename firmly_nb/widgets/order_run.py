@@ -27,14 +27,13 @@ from firmly_nb.outcomes import (
     PLACED,
     UNKNOWN,
     YES,
-    as_judged,
     outcome,
     plural,
 )
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.tables import headline_ms
 from firmly_nb.recordings.recordings import Recording, Recordings
-from firmly_nb.recordings.show import answer_of, outcome_word
+from firmly_nb.recordings.show import answer_of, look_of, outcome_word
 from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 
@@ -325,7 +324,7 @@ def ends_of(recordings: Iterable[Recording]) -> list[list[str]]:
     >>> ends_of([])
     []
     """
-    looks = [(outcome_word(one), as_judged(one.outcome, one.order_exists)) for one in recordings]
+    looks = [(outcome_word(one), look_of(one)) for one in recordings]
     return [
         [look.tone, look.mark, f"{n} {plural(word, n)}"]
         for (word, look), n in Counter(looks).most_common()

@@ -20,12 +20,11 @@ from firmly_nb.outcomes import (
     ACROSS,
     PLACED,
     STAGE_LOOKS,
-    as_judged,
     look_of_stage,
     outcome,
 )
 from firmly_nb.recorder.tables import headline_ms
-from firmly_nb.recordings.show import outcome_word, untimed_words, verdict
+from firmly_nb.recordings.show import look_of, outcome_word, untimed_words, verdict
 from firmly_nb.recordings.sources import recorded_stages
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ def _known(value: float) -> float | None:
 
 def _end(recording: Recording, how: str) -> Json:
     row = recording.summary()
-    look = as_judged(recording.outcome, recording.order_exists)
+    look = look_of(recording)
     return {
         "outcome": recording.outcome,
         "order_exists": recording.order_exists,

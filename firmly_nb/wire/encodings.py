@@ -47,12 +47,12 @@ class Zlib:
         self._name = name
         self._head = b""
         self._machine: Any = None
-        self._passes = False  # as it is, since it is not compressed
+        self.passes = False  # as it is, since it is not compressed
         self._ended = False  # one whole part came; gzip may have more
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes and give out what they unfold into, in bounded pieces."""
-        while data and not self._passes:
+        while data and not self.passes:
             if self._machine is None:
                 self._head += data
                 if len(self._head) < len(GZIP_BEGIN):
@@ -80,7 +80,7 @@ class Zlib:
 
     def _begin(self, data: bytes) -> None:
         if self._name == "gzip":
-            self._passes = not data.startswith(GZIP_BEGIN)
+            self.passes = not data.startswith(GZIP_BEGIN)
             bits = zlib.MAX_WBITS | 16
         else:
             has_header = data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
@@ -89,8 +89,8 @@ class Zlib:
                 try:
                     zlib.decompressobj(bits).decompress(data, PIECE_BYTES)
                 except zlib.error:
-                    self._passes = True
-        self._machine = None if self._passes else zlib.decompressobj(bits)
+                    self.passes = True
+        self._machine = None if self.passes else zlib.decompressobj(bits)
 
     def _until_the_damage(self, machine: Any, data: bytes) -> Iterator[bytes]:
         """Give out what is whole before the damage, however the bytes came; then raise."""
@@ -105,7 +105,7 @@ class Zlib:
 
     def close(self) -> bool:
         """Return whether the data came to its own end."""
-        return self._machine is None and (self._ended or self._passes or not self._head)
+        return self._machine is None and (self._ended or self.passes or not self._head)
 
 
 class Sliced:
@@ -173,6 +173,8 @@ class Decoder:
         The encodings that are undone, as they were applied.
     unknown
         Names in the header that are not encodings; what they say is passed over.
+    undone
+        Names of the encodings that the data fed so far has; the others are only said.
     unreadable
         Why nothing can be decoded here; None if it can.
 
@@ -209,6 +211,14 @@ class Decoder:
                 self.unreadable += f" without the library {library}"
                 return
             self.unreadable = None
+
+    @property
+    def undone(self) -> list[str]:
+        """Names of the encodings that the data fed so far has; the others are only said."""
+        layers = reversed(self._layers)
+        passes = [isinstance(layer, Zlib) and layer.passes for layer in layers]
+        passes += [False] * (len(self.names) - len(passes))  # of layers that cannot be undone
+        return [name for name, passed in zip(self.names, passes, strict=True) if not passed]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next bytes of the response and give out what they unfold into.

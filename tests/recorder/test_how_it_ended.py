@@ -702,6 +702,16 @@ MORE_ROWS = {
                             ("ok is false", {"ok": "False"}),
                             ("status is failed", {"status": "failed"}),
                             ("code is 502", {"code": 502, "message": "x"}))},
+    **{f"placed, with the notice {sent!r}": (
+        stream([("order-placed", {"order": {**NUMBER, "notices": sent}})]), "placed", "yes", "T-1",
+        None, f"the order has a notice beside its number: {said}")
+       for sent, said in ((["CART_ITEMS_REMOVED"], "CART_ITEMS_REMOVED"),
+                          ({"code": "PRICE_INCREASED"}, "PRICE_INCREASED"),
+                          ([{"code": "X", "message": "gone"}, 5], "X: gone and 5"))},
+    "placed without a number, and the cart came back to be looked at": (
+        stream([("order-placed", {"cart": {"cart_status": "active",
+                                           "notice": ["CART_ITEMS_REMOVED"]}})]),
+        "placed", "unknown", None, None, "the order has a notice in its data: CART_ITEMS_REMOVED"),
     "placed, and success is true": (
         stream([("order-placed", {"order": {**NUMBER, "status": "pending"}, "success": True})]),
         "placed", "yes", "T-1", None, ""),
@@ -793,6 +803,7 @@ async def test_how_it_ended(kind):
     assert ("Nothing was ordered." in words) == (exists == "no")
     assert ("The order may exist" in words) == (exists == "unknown")
     assert (number or "") in words
+    assert words.startswith("Placed:") == (outcome == "placed" and exists == "yes")
     assert ("exists." in words) == (exists == "yes" and outcome != "placed")
 
 

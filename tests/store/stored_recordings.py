@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,13 +16,18 @@ from firmly_nb.recordings.recordings import Recording
 from firmly_nb.store import StoreError
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, cart, event, start
 
-_COPIES = TemporaryDirectory(prefix="firmly-nb-older-")
-atexit.register(_COPIES.cleanup)
+
+@cache
+def _copies():
+    """Make a folder when it is first asked for: a child that is killed asks for none."""
+    folder = TemporaryDirectory(prefix="firmly-nb-older-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def older(name):
     """What an older version wrote, copied: reading a set may add stages to it."""
-    copy = Path(_COPIES.name) / name
+    copy = _copies() / name
     if not copy.exists():
         shutil.copytree(Path(__file__).parent / "data" / name, copy)
     return copy

@@ -43,8 +43,9 @@ def start(name="r1", **changes):
 
 
 def event(seq, name, t_ms, **changes):
-    made = Event(seq, name, {"cart": {"cart_id": "c"}}, int(t_ms * 1e6), 0, "kernel", 20.0, seq,
-                 False, 5.0, 800, 40.0, 0)  # fmt: skip
+    number = {"platform_order_number": "T-1"} if name == "order-placed" else {}
+    made = Event(seq, name, {"cart": {"cart_id": "c", **number}}, int(t_ms * 1e6), 0, "kernel",
+                 20.0, seq, False, 5.0, 800, 40.0, 0)  # fmt: skip
     return replace(made, **changes)
 
 
@@ -539,7 +540,8 @@ def test_events_are_found_by_name_and_by_text_in_one_order_or_all(sent):
 def test_an_event_is_compared_with_the_same_one_of_another_order(sent):
     one = [start("a"), event(1, "x", 1, data={"total": 5}), event(2, "x", 2, data={"total": 6})]
     other = [start("b"), event(1, "y", 1), event(2, "x", 2), event(3, "x", 3, data={"total": 9})]
-    timeline = Timeline([Recording(one), Recording(other), Recording(order("c"))])
+    nameless = order("c")[:-2]  # ended before it had a number
+    timeline = Timeline([Recording(one), Recording(other), Recording(nameless)])
     for name in ("b", "c", "nobody"):
         asked = {"kind": "differences", "recording_id": "a", "seq": 2, "other": name}
         timeline._answer(None, asked, None)
