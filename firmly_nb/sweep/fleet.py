@@ -182,6 +182,8 @@ class Fleet(Sender):
         Called with a row a host, in the form of ``HOSTS``, before the first order of each.
     """
 
+    before_s = LENT_AHEAD_S
+
     def __init__(
         self,
         benches: Sequence[Bench],
@@ -691,7 +693,7 @@ class Fleet(Sender):
         if offset_ns is None:
             await self.pace.unless_stopped(self.slots.acquire())
         else:
-            await self.pace.until(offset_ns, LENT_AHEAD_S)
+            await self.pace.until(offset_ns, self.before_s)
         return not self.pace.stopping.is_set()
 
     @override
@@ -712,11 +714,11 @@ class Fleet(Sender):
     async def _lent(self, planned: Planned, offset_ns: int | None) -> Fate | None:
         """Lend an order to a host and wait for what becomes of it; None if it is not to be sent."""
         if offset_ns is not None:
-            await self.pace.until(offset_ns, LENT_AHEAD_S)
+            await self.pace.until(offset_ns, self.before_s)
         if self.pace.stopping.is_set():
             return None
         self.check_guard(planned.variant)
-        await self._ask_price(planned.variant)
+        await self._ask_price(planned.variant, offset_ns)
         link = None
         while link is None:
             # The budget is asked last, and nothing is waited for since.

@@ -177,7 +177,8 @@ class Sweep:
     def warnings(self) -> list[str]:
         """Notes beside the recordings: why the sweep stopped, what was not sent."""
         told = [self._message()] if self.progress.message else []
-        told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
+        of_budget = [self._run.pace.setbacks.said(), self._run.ledger.beyond()]
+        told += [*self.progress.notes, *filter(None, of_budget)]
         problems = self.problems
         unknown = [one for one in problems if one.unknown]
         told += _named([one for one in problems if not one.unknown], "not sent")
