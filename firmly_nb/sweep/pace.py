@@ -4,7 +4,8 @@ Open loop (``constant``, ``poisson``): the start times are fixed beforehand and 
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
 order starts when one ends. ``scheduled_order_latency_ms`` counts from the planned start.
 
-When the other side says no, the sweep waits where it is asked to and stops where it must.
+When the other side says no, the sweep waits where it is asked to and stops where it must. Such
+waits, and those for the budget, move the whole plan: no order is late because of them.
 """
 
 from __future__ import annotations
