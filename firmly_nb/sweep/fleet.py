@@ -35,6 +35,7 @@ from firmly_nb.sweep.cluster import (
     Cluster,
     FleetError,
     HostLost,
+    HostSlow,
     is_encrypted,
 )
 from firmly_nb.sweep.host import (
@@ -102,6 +103,7 @@ class Link:
     about: dict[str, Any] = field(default_factory=dict)
     why: str = ""  # why it is not up, or is lent nothing more
     up: bool = False
+    slow: bool = False  # at the beginning: it had not answered when the others had
     joined: bool = False  # while orders were placed
     wall_differs: bool = False  # its wall clock, by more than a second
     unfit: bool = False  # it could not place an order, for a reason of its own
@@ -232,9 +234,7 @@ class Fleet(Sender):
         # Taken now: what is heard of is open no more.
         before = dict(self.intents.open)
         waiting = self._make_links(found, before)
-        # All are asked before one is told: a log of before must not end another's right to lend.
-        await self._try(self._meet)
-        await self._try(self._enter)
+        await self._open_all()
         if not any(link.takes_orders for link in self.links.values()):
             raise coded_error(
                 FleetError,
@@ -248,6 +248,25 @@ class Fleet(Sender):
             self._note(note)
         await self._settle_before(before, waiting)
         self._watching = asyncio.create_task(self._watch())
+
+    async def _open_all(self) -> None:
+        """Open every host; none that is only slow is refused at once, if no other places orders.
+
+        A busy machine that loads this package for the first time may take longer than a call.
+        """
+        late_ns = monotonic_ns() + round(OPEN_S * 1e9)
+        while True:
+            # All are asked before one is told: a log of before must not end another's right to
+            # lend.
+            await self._try(self._meet)
+            await self._try(self._enter)
+            slow = [link for link in self.links.values() if link.slow and link.share]
+            is_enough = any(link.takes_orders for link in self.links.values())
+            if is_enough or not slow or monotonic_ns() > late_ns:
+                return
+            for link in slow:
+                self._note(f"{link.name} is asked again: {link.why}")
+                link.why = ""
 
     async def _workers(self) -> dict[str, Worker]:
         try:
@@ -287,8 +306,9 @@ class Fleet(Sender):
         async def tried(link: Link) -> None:
             try:
                 await step(link)
+                link.slow = False
             except HostLost as lost:
-                link.why = str(lost)
+                link.why, link.slow = str(lost), isinstance(lost, HostSlow)
             except Superseded:
                 raise _held_elsewhere(self.cluster.run_id) from None
 
@@ -862,7 +882,8 @@ def _other_version(there: str) -> str:
 def _notes(links: Iterable[Link]) -> list[str]:
     """Say which hosts place nothing, and which have other versions than this machine."""
     ours = {"python": platform.python_version(), "distributed": version("distributed")}
-    notes = [f"{link.name} places nothing: {link.why}" for link in links if not link.up]
+    down = [link for link in links if not link.up]
+    notes = [f"{x.name} places nothing{' yet' if x.slow else ''}: {x.why}" for x in down]
     for name, here in ours.items():
         others = [one for one in links if one.up and one.about[name] != here]
         what = name.capitalize() if name == "python" else name
