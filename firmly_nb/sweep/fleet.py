@@ -78,11 +78,17 @@ MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
 AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
+# One that answered, and cannot place orders, is asked less and less often: each time it tries.
+MOST_UNFIT_S = 60.0
 CANCEL_S = 20.0
 MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 
 Fate = dict[str, Any]
+
+
+class HostUnfit(HostLost):
+    """Host that cannot place orders for a reason of its own, such as its app id."""
 
 
 class Superseded(Exception):  # noqa: N818 - somebody else goes on
@@ -422,7 +428,7 @@ class Fleet(Sender):
         if "busy_s" in answer or "refused" in answer:
             raise Superseded
         if "failed" in answer:
-            raise HostLost(answer["failed"])
+            raise HostUnfit(answer["failed"])
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns, link.is_given_up = True, "", monotonic_ns(), False
@@ -457,7 +463,8 @@ class Fleet(Sender):
                 if is_closed:
                     return
                 await asyncio.sleep(again_s)
-                again_s = min(2 * again_s, MOST_AGAIN_S)
+                most_s = MOST_UNFIT_S if isinstance(lost, HostUnfit) else MOST_AGAIN_S
+                again_s = min(2 * again_s, most_s)
             except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
                 link.up, link.why = False, f"{type(error).__name__}: {error}"
                 self._give_up(link, f"it is asked no more: {link.why}")
