@@ -375,7 +375,8 @@ class Pace:
         """
         late_ns = self._late_ns(offset_ns, before_s)
         yield
-        self.setbacks.hold_up(max(self._late_ns(offset_ns, before_s) - late_ns, 0))
+        if not self.stopping.is_set():
+            self.setbacks.hold_up(max(self._late_ns(offset_ns, before_s) - late_ns, 0))
 
     def _late_ns(self, offset_ns: int | None, before_s: float) -> int:
         if offset_ns is None:
