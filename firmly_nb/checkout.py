@@ -77,7 +77,9 @@ class Checkout:
         calls: Calls,
         show: Callable[[Record], None] | None = None,
         on_record: Callable[[Record], None] | None = None,
+        lab: object = None,
     ) -> None:
+        self._lab = lab  # one that is forgotten meanwhile is closed after its flow
         self._bench = bench
         self._domain = calls.start.domain
         self._calls = calls

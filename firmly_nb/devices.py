@@ -61,6 +61,7 @@ class Devices:
     app_id: SecretStr
     free: list[Device] = field(default_factory=list)
     opened: int = 0
+    numbers: int = 0  # that were given, to those that could not be opened as well
     opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE))
     given_back: asyncio.Event = field(default_factory=asyncio.Event)
     # When a token was last refused: sessions that are as old are renewed before their next call.
@@ -196,9 +197,14 @@ class Devices:
 
     async def _open(self) -> Device:
         # Counted before the call, so that two at once are two devices.
-        number, self.opened = self.opened, self.opened + 1
-        async with self.opening:
-            device = Device(number, await self.client.browser_session(self.app_id))
+        number, self.numbers = self.numbers, self.numbers + 1
+        self.opened += 1
+        try:
+            async with self.opening:
+                device = Device(number, await self.client.browser_session(self.app_id))
+        except BaseException:
+            self.opened -= 1  # whoever needs it opens another
+            raise
         self.known[number] = device
         return device
 

@@ -24,6 +24,7 @@ from anyio import CancelScope
 from firmly_nb.api.card import encrypt_card
 from firmly_nb.api.causes import Way, find_trust
 from firmly_nb.api.errors import (
+    LAB_CLOSED,
     CartNotFound,
     FirmlyError,
     error_from_payload,
@@ -117,6 +118,7 @@ class Bench:
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         # Who shows that it is closed, from the moment on at which it is.
         self.on_close: list[Callable[[], object]] = []
+        self._is_closed = False  # what is still under way begins nothing more
         self._owner_pid = os.getpid()
 
     @property
@@ -152,6 +154,8 @@ class Bench:
     def client(self) -> FirmlyClient:
         """Return the client for everything but placing."""
         if self._client is None:
+            if self._is_closed:
+                raise FirmlyError(*LAB_CLOSED)
             self._client = self.new_client()
         return self._client
 
@@ -315,6 +319,8 @@ class Bench:
             self.devices().refused(session)
 
     async def _record_one(self, job: Job, keep: Callable[[Record], None]) -> None:
+        if self._is_closed:
+            raise FirmlyError(*LAB_CLOSED)
         if job.start.recorder["process"] == "own":
             await self.worker().place(job, keep)
         else:
@@ -571,6 +577,7 @@ class Bench:
             tell()
         for end in list(self.before_close):
             await end()
+        self._is_closed = True
         if self._worker:
             await self._worker.aclose()
         for lanes in filter(None, (self._lanes, self._cart_lanes)):

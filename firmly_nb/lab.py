@@ -654,11 +654,13 @@ class Lab(CartCalls):
 
         bench = self._open()
         try:
-            self._last_sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
+            sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
         except (ValueError, TypeError) as error:
             wrong = bench.kept.blamed(error, arguments)
         else:
-            return self._last_sweep
+            sweep.keep(self)
+            self._last_sweep = sweep
+            return sweep
         raise wrong
 
     @_places(CompareOptions)
@@ -859,7 +861,7 @@ class Lab(CartCalls):
         guard(self.environment, domain, None, by_calls=True)
         show = EventLines().show if progress else None
         bench.last = None  # an earlier order is not this one
-        return Checkout(bench, bench.begin_flow(domain, how), show, on_record)
+        return Checkout(bench, bench.begin_flow(domain, how), show, on_record, self)
 
     def session(self, *, renew: bool = False) -> pd.Series[Any]:
         """Return the device's session: ``device_id``, ``expires``; the token stays inside.

@@ -78,6 +78,24 @@ async def test_calls_at_the_same_time_get_devices_of_their_own():
     assert [device.number for device in devices.free] == [0, 1, 2, 3, 4]
 
 
+async def test_devices_that_could_not_be_opened_are_opened_when_they_are_needed():
+    """They counted: a host with a wrong app id passed for one that can order."""
+    desk = Desk()
+    devices = Devices(desk, SecretStr("wrong"))
+    opened = desk.browser_session
+
+    async def refused(*_):
+        raise Unauthorized("InvalidAppId")
+
+    desk.browser_session = refused
+    for _ in range(2):
+        with pytest.raises(Unauthorized):
+            await devices.ready(2)
+    desk.browser_session = opened
+    await devices.ready(2)
+    assert len({device.number for device in devices.free}) == devices.opened == 2
+
+
 async def test_a_token_that_ends_soon_is_exchanged_before_the_call():
     desk = Desk(lifetime_s=RENEW_BEFORE_S - 1)
     devices = Devices(desk, SecretStr("app"))

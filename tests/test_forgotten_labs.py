@@ -54,6 +54,20 @@ def test_a_lab_that_is_forgotten_closes_after_its_order(until, gone):
     until(lambda: gone(recorder), "the end of the recorder")
 
 
+def test_a_lab_that_is_forgotten_closes_after_its_sweep(until, gone):
+    sweep = fnb.connect(profile="instant").start_sweep(ORDER, count=2)
+    gc.collect()
+    simulator = sweep._run.sender.desks[0].bench.simulator.pid
+    assert len(sweep.wait().where(outcome="placed")) == 2
+    until(lambda: gone(simulator), "the end of the simulator")
+
+
+def test_a_lab_that_is_forgotten_closes_after_its_flow():
+    with fnb.connect(profile="instant").flow(progress=False) as flow:
+        gc.collect()
+        assert flow.add_line_item(ORDER.items[0])["line_items"]
+
+
 FORKED = """
 import gc, os, sys
 import firmly_nb as fnb

@@ -16,6 +16,7 @@ import pytest
 from anyio.from_thread import BlockingPortal as Portal
 
 import firmly_nb as fnb
+from firmly_nb.background import follow, submit
 
 ORDER = fnb.Order.example()
 STREAMED = ["creating-cart", "item-added", "shipping-updated", "order-placed"]
@@ -299,6 +300,21 @@ def test_a_closed_lab_says_so_whatever_it_is_asked(connect, ask):
         RuntimeError, match=r"This lab is closed\. Open another with fnb\.connect\(\)\."
     ):
         ask(lab)
+
+
+def test_what_is_under_way_when_a_lab_is_closed_says_so_and_begins_nothing(connect):
+    """It said that the server ended the connection, or that the recorder did."""
+    fresh, used = connect(), connect()
+    used.place(ORDER, progress=False)
+    recorder = used._bench.worker()
+    for lab in (fresh, used):
+        follow(submit(lab._bench.aclose))  # meanwhile
+        with pytest.raises(fnb.FirmlyError, match="the lab was closed meanwhile") as caught:
+            lab.place(ORDER, progress=False)
+        assert caught.value.code == "FNB017"
+    with pytest.raises(RuntimeError, match="Nothing was sent: the lab was closed meanwhile"):
+        follow(submit(recorder.ready))
+    assert fresh._bench._worker is recorder.pid is None
 
 
 def test_a_forgotten_lab_is_closed(until, gone):

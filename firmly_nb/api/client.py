@@ -27,6 +27,7 @@ import orjson
 from firmly_nb.api.card import PublicKey, read_public_key
 from firmly_nb.api.causes import Way, full_cause_of
 from firmly_nb.api.errors import (
+    LAB_CLOSED,
     FirmlyError,
     error_from_body,
     moment_of,
@@ -396,6 +397,8 @@ class FirmlyClient:
         of: Hidden | None = None,
     ) -> Answer:
         """Send a request once and return its whole response."""
+        if self.http.is_closed:
+            raise FirmlyError(*LAB_CLOSED)
         cookies = httpx.Cookies(self._cookies.get(of)) if of else httpx.Cookies()
         failure: FirmlyError | None = None
         try:
@@ -408,6 +411,8 @@ class FirmlyClient:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             failure = await full_cause_of(error, url, self.way)
         # Raised out here: chained to it would be the request, secrets and all.
+        if failure and self.http.is_closed:
+            raise FirmlyError(*LAB_CLOSED)
         if failure:
             raise failure
         if len(answer.body) > MAX_ANSWER_BYTES:

@@ -69,6 +69,7 @@ MAX_WAIT_S = 86_400.0
 
 # Errors of these names are made here, and by no API.
 OWN_CODES = {
+    "LabClosed": "FNB017",
     "UnusableKey": "FNB211",
     "UnexpectedAnswer": "FNB212",
     "TransportError": "FNB213",
@@ -86,6 +87,8 @@ OWN_CODES = {
     "SimulatorGone": "FNB225",
     "NoConnection": "FNB227",
 }
+# What was under way when its lab was closed.
+LAB_CLOSED = ("LabClosed", "the lab was closed meanwhile")
 
 
 class FirmlyError(Mistake, Exception):

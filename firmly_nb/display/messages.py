@@ -352,7 +352,7 @@ def explain(code: str) -> str:
     >>> print(explain("fnb017"))
     FNB017: The lab is closed
     <BLANKLINE>
-    Cause: You used a lab after lab.close() or after its with block.
+    Cause: You used a lab after lab.close() or after its with block, or it was closed during a call.
     Fix: Open another lab with fnb.connect().
     """
     found = MESSAGES.get(code.strip().strip("[]").upper())
@@ -451,7 +451,7 @@ The simulator has no such option, profile or value.
 See docs/simulator.md for its options.
 
 FNB017 The lab is closed
-You used a lab after lab.close() or after its with block.
+You used a lab after lab.close() or after its with block, or it was closed during a call.
 Open another lab with fnb.connect().
 
 FNB018 Lab used on its own background loop

@@ -15,7 +15,7 @@ from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, SEEN, 
 from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, as_markdown, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 TEXT_WIDTH = 80
 FEWEST_LETTERS, MOST_LETTERS = 20, 40  # of a bar, and of a column that wraps, at least
@@ -170,11 +170,14 @@ def grid_text(grid: Grid, indent: str = "", width: int = TEXT_WIDTH) -> str:
     ruled = [row.ruled for row in rows]
     if any(map(str, heads)):
         table, ruled = [[str(head) for head in heads], *table], [False, *ruled]
-    widths = _widths(table, heads, room)
     lines: list[str] = []
-    for part in _parts(widths, room):
+    for part in _parts(_widths(table, heads, room), room):
+        # A column that wraps has more room in a block of few.
+        block = [[texts[at] for at in part] for texts in table]
+        own = _widths(block, [heads[at] for at in part], room)
+        widths = dict(zip(part, own, strict=True))
         lines += [""] if lines else []
-        rule = "-" * (sum(widths[at] for at in part) + len(GAP) * (len(part) - 1))
+        rule = "-" * (sum(own) + len(GAP) * (len(part) - 1))
         for texts, is_ruled in zip(table, ruled, strict=True):
             lines += [rule] if is_ruled else []
             lines += _lines(texts, heads, widths, part)
@@ -317,7 +320,7 @@ def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
 
 
 def _lines(
-    row: Sequence[str], heads: Sequence[Head], widths: Sequence[int], part: Sequence[int]
+    row: Sequence[str], heads: Sequence[Head], widths: Mapping[int, int], part: Sequence[int]
 ) -> Iterator[str]:
     """Yield the lines of a row in a block: more than one where a cell wraps."""
     wrapped = [

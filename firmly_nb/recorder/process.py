@@ -282,6 +282,7 @@ class WorkerProcess:
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _slow: list[asyncio.Task[Any]] = field(default_factory=list)  # starts that nobody waits for
     _pump: asyncio.Task[None] | None = None
+    _is_closed: bool = False
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
 
     @property
@@ -345,6 +346,7 @@ class WorkerProcess:
 
     async def aclose(self) -> None:
         """End the recorder; orders in flight are cancelled by it."""
+        self._is_closed = True
         for starting in self._slow:
             starting.cancel()
         async with self._starting:
@@ -391,6 +393,8 @@ class WorkerProcess:
     async def _started(self) -> asyncio.subprocess.Process:
         """Return the running recorder, started if need be."""
         async with self._starting:
+            if self._is_closed:
+                raise _closed()
             if self.process is not None and self.process.returncode is None:
                 return self.process
             process = await asyncio.create_subprocess_exec(
@@ -509,7 +513,8 @@ class WorkerProcess:
         if pending.start is None and pending.cancelled and pending.job.ends:
             pending.deliver(pending.job.start)
         if pending.start is None:
-            pending.fail(_failed_before(f"process {what_happened}"))
+            closed = _closed() if self._is_closed else None
+            pending.fail(closed or _failed_before(f"process {what_happened}"))
             return
         if not pending.job.ends:
             pending.deliver(self._unanswered(pending, what_happened))
@@ -628,6 +633,11 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 def _failed_before(why: str) -> RecorderError:
     text = f"Nothing was sent: the recorder {why.rstrip('.')}. Place the order again."
     return coded_error(RecorderError, "FNB606", text)
+
+
+def _closed() -> RecorderError:
+    text = "Nothing was sent: the lab was closed meanwhile. Open another with fnb.connect()."
+    return coded_error(RecorderError, "FNB017", text)
 
 
 def _since(pending: _Pending) -> int:

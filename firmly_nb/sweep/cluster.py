@@ -50,6 +50,10 @@ class HostLost(Exception):  # noqa: N818 - it may come back
     """Host that did not answer."""
 
 
+class HostSlow(HostLost):
+    """Host that has not answered yet: it, or a machine on the way, may be busy."""
+
+
 class ClientClosed(HostLost):
     """Client that was closed: no host will answer through it."""
 
@@ -181,7 +185,7 @@ class Cluster:
             scheduler: Any = self.client.scheduler
             return await scheduler.identity(n_workers=-1)
 
-        known = await self._on_loop(ask)
+        known = await self._on_loop(ask, CONNECT_S)
         addresses = [known["address"], *known["workers"]]
         for address in addresses:
             _check_address(address)
@@ -212,7 +216,7 @@ class Cluster:
                 return (await client.run(version, PACKAGE, workers=[address]))[address]
             return "no"
 
-        return str(await self._on_loop(ask))
+        return str(await self._on_loop(ask, CONNECT_S))
 
     async def actor(self, name: str, address: str) -> Actor:
         """Return a new actor, pinned to a worker; its constructor places nothing."""
@@ -285,7 +289,7 @@ class Cluster:
             async with asyncio.timeout(within_s + CLOSED_S):
                 return await asyncio.wrap_future(running)
         except TimeoutError:
-            raise HostLost(f"no answer within {within_s:g} s") from None
+            raise HostSlow(f"no answer within {within_s:g} s") from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task and task.cancelling():

@@ -35,6 +35,7 @@ from firmly_nb.sweep.cluster import (
     Cluster,
     FleetError,
     HostLost,
+    HostSlow,
     is_encrypted,
 )
 from firmly_nb.sweep.host import (
@@ -78,11 +79,17 @@ MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
 AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
+# One that answered, and cannot place orders, is asked less and less often: each time it tries.
+MOST_UNFIT_S = 60.0
 CANCEL_S = 20.0
 MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
 BUSY_S = 12.0  # so long a coordinator that may be dead is waited for
 
 Fate = dict[str, Any]
+
+
+class HostUnfit(HostLost):
+    """Host that cannot place orders for a reason of its own, such as its app id."""
 
 
 class Superseded(Exception):  # noqa: N818 - somebody else goes on
@@ -103,6 +110,7 @@ class Link:
     about: dict[str, Any] = field(default_factory=dict)
     why: str = ""  # why it is not up, or is lent nothing more
     up: bool = False
+    slow: bool = False  # at the beginning: it had not answered when the others had
     joined: bool = False  # while orders were placed
     wall_differs: bool = False  # its wall clock, by more than a second
     unfit: bool = False  # it could not place an order, for a reason of its own
@@ -183,6 +191,8 @@ class Fleet(Sender):
         Called with a row a host, in the form of ``HOSTS``, before the first order of each.
     """
 
+    before_s = LENT_AHEAD_S
+
     def __init__(
         self,
         benches: Sequence[Bench],
@@ -231,9 +241,7 @@ class Fleet(Sender):
         # Taken now: what is heard of is open no more.
         before = dict(self.intents.open)
         waiting = self._make_links(found, before)
-        # All are asked before one is told: a log of before must not end another's right to lend.
-        await self._try(self._meet)
-        await self._try(self._enter)
+        await self._open_all()
         if not any(link.takes_orders for link in self.links.values()):
             raise coded_error(
                 FleetError,
@@ -247,6 +255,25 @@ class Fleet(Sender):
             self._note(note)
         await self._settle_before(before, waiting)
         self._watching = asyncio.create_task(self._watch())
+
+    async def _open_all(self) -> None:
+        """Open every host; none that is only slow is refused at once, if no other places orders.
+
+        A busy machine that loads this package for the first time may take longer than a call.
+        """
+        late_ns = monotonic_ns() + round(OPEN_S * 1e9)
+        while True:
+            # All are asked before one is told: a log of before must not end another's right to
+            # lend.
+            await self._try(self._meet)
+            await self._try(self._enter)
+            slow = [link for link in self.links.values() if link.slow and link.share]
+            is_enough = any(link.takes_orders for link in self.links.values())
+            if is_enough or not slow or monotonic_ns() > late_ns:
+                return
+            for link in slow:
+                self._note(f"{link.name} is asked again: {link.why}")
+                link.why = ""
 
     async def _workers(self) -> dict[str, Worker]:
         try:
@@ -286,8 +313,9 @@ class Fleet(Sender):
         async def tried(link: Link) -> None:
             try:
                 await step(link)
+                link.slow = False
             except HostLost as lost:
-                link.why = str(lost)
+                link.why, link.slow = str(lost), isinstance(lost, HostSlow)
             except Superseded:
                 raise _held_elsewhere(self.cluster.run_id) from None
 
@@ -401,7 +429,7 @@ class Fleet(Sender):
         if "busy_s" in answer or "refused" in answer:
             raise Superseded
         if "failed" in answer:
-            raise HostLost(answer["failed"])
+            raise HostUnfit(answer["failed"])
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
         link.up, link.why, link.seen_ns, link.is_given_up = True, "", monotonic_ns(), False
@@ -436,7 +464,8 @@ class Fleet(Sender):
                 if is_closed:
                     return
                 await asyncio.sleep(again_s)
-                again_s = min(2 * again_s, MOST_AGAIN_S)
+                most_s = MOST_UNFIT_S if isinstance(lost, HostUnfit) else MOST_AGAIN_S
+                again_s = min(2 * again_s, most_s)
             except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
                 link.up, link.why = False, f"{type(error).__name__}: {error}"
                 self._give_up(link, f"it is asked no more: {link.why}")
@@ -692,7 +721,7 @@ class Fleet(Sender):
         if offset_ns is None:
             await self.pace.unless_stopped(self.slots.acquire())
         else:
-            await self.pace.until(offset_ns, LENT_AHEAD_S)
+            await self.pace.until(offset_ns, self.before_s)
         return not self.pace.stopping.is_set()
 
     @override
@@ -713,11 +742,11 @@ class Fleet(Sender):
     async def _lent(self, planned: Planned, offset_ns: int | None) -> Fate | None:
         """Lend an order to a host and wait for what becomes of it; None if it is not to be sent."""
         if offset_ns is not None:
-            await self.pace.until(offset_ns, LENT_AHEAD_S)
+            await self.pace.until(offset_ns, self.before_s)
         if self.pace.stopping.is_set():
             return None
         self.check_guard(planned.variant)
-        await self._ask_price(planned.variant)
+        await self._ask_price(planned.variant, offset_ns)
         link = None
         while link is None:
             # The budget is asked last, and nothing is waited for since.
@@ -861,7 +890,8 @@ def _other_version(there: str) -> str:
 def _notes(links: Iterable[Link]) -> list[str]:
     """Say which hosts place nothing, and which have other versions than this machine."""
     ours = {"python": platform.python_version(), "distributed": version("distributed")}
-    notes = [f"{link.name} places nothing: {link.why}" for link in links if not link.up]
+    down = [link for link in links if not link.up]
+    notes = [f"{x.name} places nothing{' yet' if x.slow else ''}: {x.why}" for x in down]
     for name, here in ours.items():
         others = [one for one in links if one.up and one.about[name] != here]
         what = name.capitalize() if name == "python" else name

@@ -4,7 +4,8 @@ Open loop (``constant``, ``poisson``): the start times are fixed beforehand and 
 long orders take, so a slow merchant is not asked less often than a fast one. Closed loop: the next
 order starts when one ends. ``scheduled_order_latency_ms`` counts from the planned start.
 
-When the other side says no, the sweep waits where it is asked to and stops where it must.
+When the other side says no, the sweep waits where it is asked to and stops where it must. Such
+waits, and those for the budget, move the whole plan: no order is late because of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import re
 import time
 from collections.abc import Callable  # noqa: TC003 - annotates a module variable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from firmly_nb.api.client import session_clock_ns
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized, refuses_token
 from firmly_nb.display.messages import coded_error, quoted, unknown
+from firmly_nb.display.text import duration
 from firmly_nb.outcomes import ANSWERED
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
@@ -223,7 +226,9 @@ class Setbacks:
     Attributes
     ----------
     shift_ns
-        How far pauses have moved the plan back.
+        How far the plan has moved back, by pauses and by waits for the budget.
+    held_up_ns
+        The part of it that is the budget's.
     paused_until_ns
         On the clock of ``monotonic_ns``.
     in_a_row
@@ -235,6 +240,7 @@ class Setbacks:
     """
 
     shift_ns: int = 0
+    held_up_ns: int = 0
     paused_until_ns: int = 0
     in_a_row: int = 0
     message: str = ""
@@ -267,6 +273,18 @@ class Setbacks:
         if isinstance(error, Unauthorized | InvalidAppId | Forbidden):
             return f"nothing can be ordered with this app id: {error}"
         return self._hopeless(str(error) or type(error).__name__)
+
+    def hold_up(self, ns: int) -> None:
+        """Move the plan back by so much, for an order whose cost had to be seen first."""
+        self.shift_ns += ns
+        self.held_up_ns += ns
+
+    def said(self) -> str:
+        """Say by how much the budget has moved the plan back; empty if it has not."""
+        if not self.held_up_ns:
+            return ""
+        moved = duration(self.held_up_ns / 1e6)
+        return f"the plan moved back by {moved} in all, to see first what orders cost"
 
     def pause_left_s(self) -> float:
         """Return how long nothing is to be sent yet."""
@@ -348,6 +366,22 @@ class Pace:
             if rest_s <= 0:
                 return
             await self.unless_stopped(asyncio.sleep(rest_s))
+
+    @contextmanager
+    def held_up(self, offset_ns: int | None, before_s: float) -> Iterator[None]:
+        """Move the plan back by what is waited for meanwhile, and would make an order late.
+
+        It is ready so long before its planned start then, unless it was late before.
+        """
+        late_ns = self._late_ns(offset_ns, before_s)
+        yield
+        if not self.stopping.is_set():
+            self.setbacks.hold_up(max(self._late_ns(offset_ns, before_s) - late_ns, 0))
+
+    def _late_ns(self, offset_ns: int | None, before_s: float) -> int:
+        if offset_ns is None:
+            return 0
+        return max(monotonic_ns() + round(before_s * 1e9) - self.planned_ns(offset_ns), 0)
 
     async def pauses(self) -> bool:
         """Wait while nothing is to be sent; returns whether there was anything to wait for."""

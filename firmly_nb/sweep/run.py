@@ -151,6 +151,8 @@ class Sender:
         The lab, and the other one of a comparison of two labs.
     slots
         Of the orders in flight; one of each.
+    before_s
+        How long before its planned start an order is given away.
     on_start
         Called when an order is begun.
     on_end
@@ -158,6 +160,8 @@ class Sender:
     on_refusal
         Called with the reason when the budget allows no order more.
     """
+
+    before_s = HANDED_OVER_S
 
     def __init__(
         self,
@@ -257,10 +261,12 @@ class Sender:
             with suppress(FirmlyError):
                 await self._ask_price(variant)
 
-    async def _ask_price(self, variant: Variant) -> None:
+    async def _ask_price(self, variant: Variant, offset_ns: int | None = None) -> None:
+        """Find out what an order costs; the plan waits for it."""
         what = what_of(variant.order)
         if self.ledger.needs_price(what):
-            self.ledger.note_price(what, await self._desk(variant).quotes.ask(variant.order))
+            with self.pace.held_up(offset_ns, self.before_s):
+                self.ledger.note_price(what, await self._desk(variant).quotes.ask(variant.order))
 
     def _devices_at_first(self, left: int | None) -> int:
         """Return how many devices the first orders need; more are opened when they are needed."""
@@ -281,13 +287,13 @@ class Sender:
         # Where nothing may be ordered nobody is asked for a price either.
         self.check_guard(planned.variant)
         order, card = planned.variant.order, planned.variant.card or self.card
-        await self._ask_price(planned.variant)
+        await self._ask_price(planned.variant, offset_ns)
         desk, how = self._desk(planned.variant), self._options_of(planned)
         key = await desk.key.get()
         async with desk.bench.prepared(order, card, how, key) as job:
             ready_ns = monotonic_ns()
             if offset_ns is not None:
-                await self.pace.until(offset_ns, HANDED_OVER_S)
+                await self.pace.until(offset_ns, self.before_s)
                 if self.slots not in held:
                     await self.slots.acquire()
                     held.add(self.slots)
@@ -313,19 +319,27 @@ class Sender:
 
     async def _may_start(self, planned: Planned, offset_ns: int | None) -> bool:
         """Ask guard, budget and pauses; end the sweep if one refuses."""
-        what = what_of(planned.variant.order)
+
+        def asked() -> str:
+            minutes = self.pace.minutes(offset_ns)
+            return self.ledger.asks(what_of(planned.variant.order), minutes)
+
         while not self.pace.stopping.is_set():
             self.check_guard(planned.variant)
             if await self.pace.pauses():
                 continue
-            answer = self.ledger.asks(what, self.pace.minutes(offset_ns))
+            answer = asked()
             if answer == GO:
                 return True
             if answer != WAIT:
                 self.on_refusal(answer)
                 return False
-            self._ended.clear()
-            await self._ended.wait()
+            with self.pace.held_up(offset_ns, self.before_s):
+                while asked() == WAIT and not self.pace.stopping.is_set():
+                    self._ended.clear()
+                    await self._ended.wait()
+            if offset_ns is not None:
+                await self.pace.until(offset_ns, self.before_s)
         return False
 
     def _booked(self, planned: Planned, job: Job, offset_ns: int | None) -> Job:

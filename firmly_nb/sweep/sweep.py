@@ -99,6 +99,7 @@ class Sweep:
         self._journal = journal
         self._earlier = earlier
         self._claim = claim
+        self._kept: object = None
         self._listeners: list[Callable[[Sweep], None]] = []
         self._over = asyncio.Event()  # for the background loop
         run.on_change = self._tell
@@ -107,6 +108,14 @@ class Sweep:
             desk.bench.before_close.append(self._end)
         self._work = submit(self._follow)
         self._work.add_done_callback(lambda _: self._tell())
+
+    def keep(self, lab: object) -> None:
+        """Keep a lab that is forgotten meanwhile: it is closed after the sweep."""
+        self._kept = lab
+        self._work.add_done_callback(lambda _: self._let_go())
+
+    def _let_go(self) -> None:
+        self._kept = None  # the lab keeps its last sweep: together they would stay
 
     @property
     def run_id(self) -> str:
@@ -177,7 +186,8 @@ class Sweep:
     def warnings(self) -> list[str]:
         """Notes beside the recordings: why the sweep stopped, what was not sent."""
         told = [self._message()] if self.progress.message else []
-        told += [*self.progress.notes, *filter(None, [self._run.ledger.beyond()])]
+        of_budget = [self._run.pace.setbacks.said(), self._run.ledger.beyond()]
+        told += [*self.progress.notes, *filter(None, of_budget)]
         problems = self.problems
         unknown = [one for one in problems if one.unknown]
         told += _named([one for one in problems if not one.unknown], "not sent")

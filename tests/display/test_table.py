@@ -85,6 +85,12 @@ def test_a_long_text_wraps_in_its_own_column():
     assert " ".join(lines).split().count("word") == 60
 
 
+def test_a_long_text_in_a_block_of_its_own_has_the_whole_line():
+    heads = ("host", "x" * 30, "y" * 30, Head("problem", left=True, wraps=True))
+    [*_, first, second] = grid_text(Grid(heads, [("lima", "1", "2", "word " * 20)])).splitlines()
+    assert (first, second) == ("lima  " + " ".join(["word"] * 15), " " * 6 + " ".join(["word"] * 5))
+
+
 def test_a_bar_takes_what_the_other_columns_leave():
     def drawn(name):
         rows = [(name, Cell(bar=Bar(0.0, 0.5, "#0072B2"))), (name, Cell(bar=Bar(0.5, 0.5, "#000")))]

@@ -55,6 +55,24 @@ def resumed(lab, client):
     return recs
 
 
+def test_hosts_that_are_slow_to_answer_are_asked_again(lab, client, monkeypatch):
+    """A busy machine that loaded the package failed the sweep, though everything was right."""
+    actor, seen = cluster_module.Cluster.actor, set()
+
+    async def slow_at_first(self, name, address):
+        if name not in seen:
+            seen.add(name)
+            raise cluster_module.HostSlow("no answer within 30 s")
+        return await actor(self, name, address)
+
+    monkeypatch.setattr(cluster_module.Cluster, "actor", slow_at_first)
+    recs = lab.sweep(ORDER, count=2, concurrency=2, on=client, progress=False)
+    assert recs.orders["outcome"].tolist() == ["placed"] * 2
+    asked = "is asked again: no answer within 30 s"
+    assert recs.warnings == [f"{name} {asked}" for name in sorted(seen)]
+    assert lab.last_sweep.hosts["problem"].isna().all()
+
+
 def test_a_host_that_ended_its_recorder_is_opened_again(lab, client, until):
     sweep = begun(lab, client, until, rate=RATE)
     end_recorders()

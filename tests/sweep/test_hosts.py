@@ -107,6 +107,7 @@ def test_orders_of_all_machines_arrive_as_one_set(lab, client, cluster, nothing_
     recs = lab.sweep(ORDER, count=8, rate=8, on=client, budget=budget, progress=False)
 
     assert recs.orders["outcome"].tolist() == ["placed"] * 8
+    assert [said for said in recs.warnings if said.startswith("the plan moved back by")]
     nothing_twice(recs, 8)
     assert set(recs.orders["host"]) == {"lima", "paris"}
     assert recs.by("host").names == ["lima", "paris"]

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
+import pandas as pd
 import pytest
 
 import firmly_nb as fnb
@@ -58,6 +59,14 @@ def test_money_is_a_limit_that_holds(lab, price):
     assert lab.last_sweep.progress.spent_minor == {"USD": spent}
     assert "may cost" in recs.warnings[0]
     assert {rec.tags["set_aside"] for rec in recs} == {"33.52 USD"}
+
+
+def test_orders_behind_the_first_of_their_kind_are_planned_after_its_end(lab):
+    recs = sweep(lab, count=2, rate=900, budget={"total_minor": {"USD": 100_000}})
+    first, second = recs.orders.sort_values("started_at").to_dict("records")
+    planned = second["started_at"] - pd.Timedelta(second["schedule_lag_ms"], "ms")
+    assert planned > first["started_at"] + pd.Timedelta(first["order_latency_ms"], "ms")
+    assert "the plan moved back by" in recs.warnings[0]
 
 
 def test_it_holds_for_kinds_and_addresses_that_a_generator_brings(lab):

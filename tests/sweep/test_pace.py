@@ -190,6 +190,24 @@ def test_minutes_are_those_at_which_an_order_starts_now_or_as_planned_if_later(c
     assert begun.minutes(120 * SECOND) == 3.0
 
 
+def test_the_plan_moves_by_what_is_waited_for_as_far_as_an_order_would_be_late(clock, pace):
+    begun = pace()
+    with begun.held_up(5 * SECOND, 1.0):
+        clock.now_ns += 3 * SECOND
+    assert begun.setbacks.said() == "", "there was time for it"
+    with begun.held_up(5 * SECOND, 1.0), begun.held_up(6 * SECOND, 1.0):
+        clock.now_ns += 3 * SECOND
+    assert begun.planned_ns(5 * SECOND) == clock.now_ns + SECOND, "two that wait wait once"
+    clock.now_ns += 4 * SECOND
+    with begun.held_up(5 * SECOND, 1.0):
+        clock.now_ns += SECOND
+    assert begun.planned_ns(5 * SECOND) == clock.now_ns - 3 * SECOND, "it was late before"
+    with begun.held_up(None, 1.0):
+        clock.now_ns += SECOND
+    assert begun.setbacks.shift_ns == begun.setbacks.held_up_ns == 3 * SECOND
+    assert "moved back by 3\u202f000\xa0ms in all" in begun.setbacks.said()
+
+
 @pytest.mark.parametrize(
     ("schedule", "over"),
     [(Schedule("closed", 3, duration_s=30.0), True), (Schedule("closed", 3), False), (OPEN, False)],
