@@ -1014,6 +1014,10 @@ FNB521 Resume and run id together
 resume names the run already.
 Remove run_id.
 
+FNB522 Journal of a run cannot be read
+A journal is damaged or not readable. Its order may be one of the run that you resume.
+Restore the file, or move it out of the folder; then the run sends its order again.
+
 FNB530 One side only
 A comparison holds B against A: another order, or the same order in another lab.
 Pass order_b, or other=fnb.connect(...) (--other-item, --other-domain, --other).
