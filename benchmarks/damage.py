@@ -49,9 +49,9 @@ tables were read. The toolkit must warn, or raise an error instead of giving cha
 The set has {recordings} recordings with {outcomes} outcomes, in {files} files. Each file is
 hit equally often. A set that an older version saved has no SHA-256 to be checked with.
 
-The journals are those of the same recordings, and one of {large} kB with large carts. A damaged line
-is left out, and the others are read. If it is the first, it costs the order. A bit in the name of
-the checksum changes nothing. Lines of older versions have no checksum: of 150 flips there, 63
+The journals are those of the same recordings, and one of {large} kB with large carts. A damaged
+line is left out, and the others are read. If it is the first, it costs the order. A bit in the name
+of the checksum changes nothing. Lines of older versions have no checksum: of 150 flips there, 63
 changed a value without a word.
 
 ## How to reproduce

@@ -250,12 +250,17 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
         raise coded_error(JournalError, "FNB403", text)
     found[0][1][:0] = before
     for records, warnings in found:
-        if not isinstance(records[-1], End):
-            start, events, *_ = recorded(records)
-            after = f"{len(events)} calls" if start.flow else f"{len(events)} events"
-            text = f"the recording was cut off after {after}: the process that wrote it ended"
-            warnings.append(text)
+        warnings.extend(_cut_off(records))
     return found
+
+
+def _cut_off(records: list[Record]) -> list[str]:
+    """Say that a recording has no end, if so."""
+    if isinstance(records[-1], End):
+        return []
+    start, events, *_ = recorded(records)
+    after = f"{len(events)} calls" if start.flow else f"{len(events)} events"
+    return [f"the recording was cut off after {after}: the process that wrote it ended"]
 
 
 def _begins_another(line: bytes, current: str | None) -> bool:
