@@ -58,7 +58,7 @@ changed a value without a word.
 
 ```sh
 pip install -e '.[dev]'
-python -m benchmarks damage --flips 1000
+python -m benchmarks damage --flips {number} --seed {seed}
 ```
 
 This takes some five minutes. `--seed` draws others. The status is 1 if a table changed
@@ -127,6 +127,7 @@ def main() -> None:
     silent = sum(n for (_, read), n in found.items() if read in BAD)
     page = TEXT.format(
         flips=f"{options.flips:,}",
+        number=options.flips,
         seed=options.seed,
         tables=len(TABLES),
         head=" | ".join(seen),

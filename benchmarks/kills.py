@@ -70,7 +70,7 @@ simulator's folder stays until the next simulator starts and removes it.
 
 ```sh
 pip install -e '.[dev]'
-python -m benchmarks kills --kills 200
+python -m benchmarks kills --kills {kills} --seed {seed}
 ```
 
 40 kills are the default. At a load of 7 on two processors, one takes 6 to 8 s.
