@@ -843,7 +843,7 @@ A query of recs.sql needs more memory than DuckDB may use. A median has to hold 
 Ask for fewer rows, or raise memory_limit of recs.duckdb().
 
 FNB401 No such path
-No file or folder has that name.
+No file or folder has that name, or you may not look into a folder above it.
 Pass a saved set, a journal or a folder of journals.
 
 FNB402 Journal cannot be written

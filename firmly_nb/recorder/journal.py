@@ -271,15 +271,19 @@ def _begins_another(line: bytes, current: str | None) -> bool:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Give one line after another: a file can have large ones, and many."""
-    if path.exists() and not path.is_file():
-        # A pipe has no end.
-        text = f"{path} is not a file, and was not opened. Move it out of the folder."
-        raise coded_error(JournalError, "FNB403", text)
     try:
+        if path.exists() and not path.is_file():
+            # A pipe has no end.
+            text = f"{path} is not a file, and was not opened. Move it out of the folder."
+            raise coded_error(JournalError, "FNB403", text)
         with path.open("rb") as file:
             yield from file
+    except JournalError:
+        raise
     except OSError as error:
-        text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
+        denied = isinstance(error, PermissionError)
+        advice = "Check its permissions." if denied else "Move it out of the folder."
+        text = f"The journal {path} cannot be read: {error.strerror}. {advice}"
         raise coded_error(JournalError, "FNB403", text) from error
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.api.event_names import SUCCESS
 from firmly_nb.disk import check_is_file, database
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
-from firmly_nb.display.paths import expanded
+from firmly_nb.display.paths import expanded, is_there
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR
@@ -621,7 +621,7 @@ def open_path(
         What makes a recording of a journal's records and warnings.
     """
     where = expanded(path) if path is not None else default_directory()
-    if not where.exists():
+    if not is_there(where):
         raise no_such_path(where)
     warnings: list[str] = []
     folders, files = find(where, warnings)
@@ -669,7 +669,7 @@ def verify(path: str | Path) -> pd.DataFrame:
     root = Path(path)
     manifest = read_manifest(root)
     if manifest is None:
-        if not root.exists():
+        if not is_there(root):
             raise no_such_path(path)
         text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
         raise coded_error(StoreError, "FNB406", text)

@@ -647,9 +647,8 @@ class PlanFile:
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:
-            text = (
-                f"The sweep's plan {path} is damaged: {without_code(problem)}. Begin a new sweep."
-            )
+            problem = without_code(problem).rstrip(".")
+            text = f"The sweep's plan {path} is damaged: {problem}. Begin a new sweep."
             raise coded_error(ValueError, "FNB513", text)
         return found
 
