@@ -646,7 +646,7 @@ def _null_column(part: Part, name: str, error: Exception) -> str:
 
 
 def _json_error(file: PartFile, name: str) -> Exception | None:
-    """Return what is amiss with the first text of a column that is no JSON."""
+    """Return the error of the first text of a column that is not JSON; None if all are."""
     try:
         for text in file.read([name])[name].to_pylist():
             if text is not None:
