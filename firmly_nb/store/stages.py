@@ -301,6 +301,8 @@ def picked(
         if notes is None:
             plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
             table = _checked(groups.read(wanted, [*plain - {COUNTS}]), part)
+            if not stages:
+                _check_all(table, part)
             return Picked.of(table, names)
         read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
         same = {name: {groups.same(group, name) for group in wanted} for name in FLAGS}
@@ -359,6 +361,15 @@ def _checked(table: pa.Table, part: Rows) -> pa.Table:
     return table
 
 
+def _check_all(table: pa.Table, part: Rows) -> None:
+    """Look whether stages of which the file says nothing are those of the part, each once."""
+    names = set(table.column_names)
+    if "place" in names and not is_in_place(table):
+        raise ContradictionError(OTHERS)
+    if "n_events" in names and part.events not in {None, pc.sum(table["n_events"]).as_py() or 0}:
+        raise ContradictionError(OTHERS)
+
+
 def _as_text(table: pa.Table) -> pa.Table:
     """Return a table whose names are texts: their numbers differ from one file to the next."""
     kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
@@ -369,9 +380,10 @@ def is_in_place(table: pa.Table) -> bool:
     """Say whether each order's stages have the places 0, 1, 2 and so on, whatever their order."""
     row, place = (table[name].to_numpy() for name in ("order_row", "place"))
     counts = np.bincount(row)
-    fits = (place >= 0) & (place < counts[row])
+    if not ((place >= 0) & (place < counts[row])).all():
+        return False
     at = (np.cumsum(counts) - counts)[row] + place
-    return bool(fits.all()) and len(np.unique(at)) == len(at)
+    return bool((np.bincount(at) == 1).all())
 
 
 # Reading them, of whatever version the set is.
@@ -472,8 +484,11 @@ class StageFiles:
     def _check_notes(self, one: tuple[int, PartFile]) -> None:
         at, file = one
         file.check()
+        part = self._rows_beside(at)
         with file.groups() as groups:
-            _noted(groups, file.rows, self._rows_beside(at))
+            if _noted(groups, file.rows, part) is None:
+                names = ["order_row", "place", "n_events"]
+                _check_all(_checked(groups.read(range(len(groups)), names), part), part)
 
     def _rows_beside(self, at: int) -> Rows:
         part = self._parts[at]
