@@ -7,6 +7,7 @@ import html
 import json
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -309,7 +310,7 @@ def test_a_full_disk_is_said_with_what_to_do(made, tmp_path, monkeypatch):
     def full(path, *_, **__):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("firmly_nb.report.report.write_whole", full)
+    monkeypatch.setattr(import_module("firmly_nb.report.report"), "write_whole", full)
     with pytest.raises(OSError, match=r"x\.html cannot be written: No space .*Free space, or"):
         fnb.report(made(1), tmp_path / "x.html", pictures=False)
 
