@@ -592,7 +592,8 @@ class _Stages:
             self._files.check_places()
             found = self._whole()
         if found is None:
-            raise coded_error(StoreError, "FNB404", "The saved set changed while it was read.")
+            text = "The saved set changed while it was read. Load it again."
+            raise coded_error(StoreError, "FNB404", text)
         return found
 
     def _whole(self) -> StageColumns | None:

@@ -713,7 +713,7 @@ def recorded(
                 why = getattr(error, "strerror", None) or "its start is damaged"
                 text = (
                     f"The journal {path} cannot be read: {why}. The run may have sent its order, "
-                    "and would send it again. Restore the file, or move it out of the folder. "
+                    "and would send it again. Move the file out of the folder, or restore it. "
                     "Nothing was sent."
                 )
                 raise coded_error(JournalError, "FNB522", text) from error
