@@ -38,6 +38,7 @@ CASES = (
 # An order takes half a second: the moment is in the first, the second or between them.
 LATEST_S = 1.2
 PATIENCE_S = 60.0
+STARTING_S = 300.0  # nothing is killed before a notebook orders, however busy the machine is
 TEXT = """# Kills
 
 What is left if a process is killed during an order? {kills} times, one process got SIGKILL at a
@@ -69,7 +70,7 @@ simulator's folder stays until the next simulator starts and removes it.
 
 ```sh
 pip install -e '.[dev]'
-python -m benchmarks kills --kills 200
+python -m benchmarks kills --kills {kills} --seed {seed}
 ```
 
 40 kills are the default. At a load of 7 on two processors, one takes 6 to 8 s.
@@ -109,10 +110,12 @@ class Notebook:
             self._lines.put(json.loads(line))
         self._lines.put(None)
 
-    def hear(self, kinds: set[str], times: int = 1) -> dict | None:
+    def hear(
+        self, kinds: set[str], times: int = 1, *, patience_s: float = PATIENCE_S
+    ) -> dict | None:
         """Wait until it said one of these kinds so many times; None: it ended, or says no more."""
         with suppress(queue.Empty):
-            while (words := self._lines.get(timeout=PATIENCE_S)) is not None:
+            while (words := self._lines.get(timeout=patience_s)) is not None:
                 self.said.append(words)
                 times -= words["kind"] in kinds
                 if times == 0:
@@ -145,7 +148,9 @@ def kill_once(who: str, where: str, dice: random.Random) -> Turn:
         temporary.mkdir()
         notebook = Notebook(home, temporary, where)
         try:
-            ready = notebook.hear({"ready"})
+            ready = notebook.hear({"ready"}, patience_s=STARTING_S)
+            if ready is None:
+                raise TimeoutError(f"no notebook began to order within {STARTING_S:.0f} s")
             time.sleep(dice.uniform(0, LATEST_S))
             notebook.catch_up()
             begun, over = (_orders(notebook.said, kind) for kind in ("start", "end"))

@@ -66,7 +66,10 @@ NO_PERSON_MEETS = {
     "words about a manifest, part, plan or record; who read it adds the path and a code": {
         "store/files.read", "store/files._check_version", "store/files._save",
         "store/columns.__init__", "store/columns._read_events", "store/write.recorded_of",
-        "store/schema.check_columns",
+        "store/schema.check_columns", "store/schema.conform", "store/columns.check_ids",
+        "store/columns.of", "store/stages._noted", "store/stages._checked", "store/stages.look",
+        "store/stages._check_all",
+        "store/write.stored_rows", "recorder/records.decode",
         "recorder/records.from_dict", "disk.write_whole", "disk.lock", "disk.check_is_file",
         "recorder/records.checked_fields", "store/columns._believe", "sweep/plan.check",
         "sweep/plan.read",

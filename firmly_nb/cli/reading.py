@@ -26,7 +26,7 @@ from firmly_nb.cli.terminal import (
     warn,
 )
 from firmly_nb.disk import write_whole
-from firmly_nb.display.messages import coded_error, no_such_path, quoted, unknown
+from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.text import count, printable, storage
 from firmly_nb.latency.asked import TARGET, points_of, share_of, target_of
 from firmly_nb.outcomes import outcome
@@ -436,8 +436,6 @@ def loaded(path: Path) -> Recordings:
     """Return the recordings at a path; none is a mistake."""
     from firmly_nb.recordings.recordings import load
 
-    if not path.exists():
-        raise no_such_path(path)
     recs = load(path)
     if not len(recs):
         text = f"There are no recordings in {path}. Pass a saved set, journal or folder."

@@ -843,7 +843,7 @@ A query of recs.sql needs more memory than DuckDB may use. A median has to hold 
 Ask for fewer rows, or raise memory_limit of recs.duckdb().
 
 FNB401 No such path
-No file or folder has that name.
+No file or folder has that name, or you may not look into a folder above it.
 Pass a saved set, a journal or a folder of journals.
 
 FNB402 Journal cannot be written
@@ -1013,6 +1013,10 @@ Resume from Python with lab.sweep(orders, resume=...).
 FNB521 Resume and run id together
 resume names the run already.
 Remove run_id.
+
+FNB522 Journal of a run cannot be read
+A journal is damaged or not readable. Its order may be one of the run that you resume.
+Restore the file, or move it out of the folder; then the run sends its order again.
 
 FNB530 One side only
 A comparison holds B against A: another order, or the same order in another lab.

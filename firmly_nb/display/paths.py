@@ -66,3 +66,24 @@ def _why_no_path(text: str) -> str:
         return "is an address"
     found = _VARIABLE.search(text)
     return f"has a variable that nothing replaced, {found[0]}" if found else ""
+
+
+def is_there(path: Path) -> bool:
+    """Say whether a file or folder is at a path.
+
+    Raises
+    ------
+    PermissionError
+        If a folder above it cannot be looked into.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> is_there(Path("nope"))
+    False
+    """
+    try:
+        return path.exists()
+    except PermissionError as error:
+        text = f"{path} cannot be read: {error.strerror}. Check the folders above it."
+        raise coded_error(PermissionError, "FNB401", text) from error

@@ -37,7 +37,7 @@ from firmly_nb.latency.shares import FUNNEL, OUTCOMES
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.latency.summary import LATENCY
 from firmly_nb.recorder.journal import RECORDINGS
-from firmly_nb.recorder.records import encode
+from firmly_nb.recorder.records import encode_line
 from firmly_nb.recorder.tables import EVENTS, HEADERS, ORDERS
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _files(
     for name, table, frame in tables:
         yield f"{name}.{file_format}", made(table, frame)
     if file_format == "jsonl":
-        lines = (encode(record) + b"\n" for order in records for record in order.records())
+        lines = (encode_line(record) for order in records for record in order.records())
         yield RECORDINGS, b"".join(lines)
 
 

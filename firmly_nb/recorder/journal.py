@@ -23,7 +23,7 @@ from firmly_nb.recorder.records import (
     Start,
     check_record,
     decode,
-    encode,
+    encode_line,
     masked,
     recorded,
 )
@@ -90,7 +90,7 @@ class Journal:
             record = masked(record, self._start)
         if not isinstance(record, Start):
             record.packed()  # now, so that whoever is told of it takes the same text
-        line = encode(record) + b"\n"
+        line = encode_line(record)
         try:
             if self._file < 0:
                 self._create(record)
@@ -218,7 +218,8 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
     """
     found: list[tuple[list[Record], list[str]]] = []
     before: list[str] = []  # of lines that belong to no order
-    current = None  # a flow writes its start anew before each call
+    current: str | None = None  # a flow writes its start anew before each call
+    is_lost = False  # the start of these records is damaged
     for number, line in enumerate(_lines(path), start=1):
         if line.isspace():
             continue
@@ -228,11 +229,18 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
             is_next = isinstance(record, Start) and record.recording_id != current
             check_record(record, () if is_next or not found else found[-1][0])
         except ValueError:
+            is_lost = is_lost or _begins_another(line, current)
             warnings.append(f"line {number} of the journal {LEFT_OUT}")
             continue
-        if isinstance(record, Start) and is_next:
-            current = record.recording_id
-            found.append(([], []))
+        if isinstance(record, Start):
+            is_lost = False
+            if is_next:
+                current = record.recording_id
+                found.append(([], []))
+        elif is_lost:
+            # They are not those of the order before.
+            warnings.append(f"line {number} is of an order whose start {LEFT_OUT}")
+            continue
         if not found:
             break
         found[-1][0].append(record)
@@ -242,25 +250,40 @@ def read_recordings(path: Path) -> list[tuple[list[Record], list[str]]]:
         raise coded_error(JournalError, "FNB403", text)
     found[0][1][:0] = before
     for records, warnings in found:
-        if not isinstance(records[-1], End):
-            start, events, *_ = recorded(records)
-            after = f"{len(events)} calls" if start.flow else f"{len(events)} events"
-            text = f"the recording was cut off after {after}: the process that wrote it ended"
-            warnings.append(text)
+        warnings.extend(_cut_off(records))
     return found
+
+
+def _cut_off(records: list[Record]) -> list[str]:
+    """Say that a recording has no end, if so."""
+    if isinstance(records[-1], End):
+        return []
+    start, events, *_ = recorded(records)
+    after = f"{len(events)} calls" if start.flow else f"{len(events)} events"
+    return [f"the recording was cut off after {after}: the process that wrote it ended"]
+
+
+def _begins_another(line: bytes, current: str | None) -> bool:
+    """Say whether a damaged line is another order's start: one bit hides one sign of that."""
+    is_start = line.startswith(b'{"recording_id":') or b'"kind":"start"' in line
+    return is_start and (current is None or current.encode() not in line)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Give one line after another: a file can have large ones, and many."""
-    if path.exists() and not path.is_file():
-        # A pipe has no end.
-        text = f"{path} is not a file, and was not opened. Move it out of the folder."
-        raise coded_error(JournalError, "FNB403", text)
     try:
+        if path.exists() and not path.is_file():
+            # A pipe has no end.
+            text = f"{path} is not a file, and was not opened. Move it out of the folder."
+            raise coded_error(JournalError, "FNB403", text)
         with path.open("rb") as file:
             yield from file
+    except JournalError:
+        raise
     except OSError as error:
-        text = f"The journal {path} cannot be read: {error.strerror}. Check its permissions."
+        denied = isinstance(error, PermissionError)
+        advice = "Check its permissions." if denied else "Move it out of the folder."
+        text = f"The journal {path} cannot be read: {error.strerror}. {advice}"
         raise coded_error(JournalError, "FNB403", text) from error
 
 
@@ -282,9 +305,7 @@ def append_record(
             file.seek(max(last, 0))
             # The recorder may have died in the middle of a line.
             line_end = b"" if file.read(1) in {b"", b"\n"} else b"\n"
-            file.write(
-                line_end + encode(record if keep_personal else masked(record, start)) + b"\n"
-            )
+            file.write(line_end + encode_line(record if keep_personal else masked(record, start)))
     except OSError as error:
         text = f"The journal {path} cannot be written: {error.strerror}. Free space."
         raise coded_error(JournalError, "FNB402", text) from error

@@ -66,7 +66,11 @@ LARGE_OBJECT, LONGEST_OUTLINED = 100, 1_000  # fields, of which few are looked a
 FIRST_FIELDS = 20
 SAME = ("event", "clock", "id", "kind")  # texts that most events share
 OUTLINE = "outline"  # its name in what is written
-# The last field of a large record's line, and how it is told that the line is as it was written.
+# Ends a line: a checksum of all that is before it, and before that the size of large JSON.
+CHECKSUM, CHECKSUM_BYTES, DIGITS = b',"crc32":"%08x"}', 20, 8
+SIZE = re.compile(rb',"(data|confirmation)_bytes":([0-9]{1,18})\Z')
+SIZE_BYTES = 45  # more than it takes
+# Older versions wrote large JSON last, and a checksum before it.
 LAST_FIELD = re.compile(rb',"crc32":([0-9]+),"(data|confirmation)":')
 # Fields that are looked for in an object, however many it has.
 TELLING = (*NAMES, *FIELDS, ORDER_NUMBER, *NAMED_BY, *DESCRIBED_BY, *ERRORS, *ENVELOPES, "orders")
@@ -438,26 +442,57 @@ class Recorded(NamedTuple):
 def encode(record: Record | dict[str, Any]) -> bytes:
     """Write a record as one line of JSON, without the line end.
 
-    In that of a record with large JSON this comes last, behind its outline and a checksum of all
-    that is before and after it: who reads the line need not decode what is as it was written.
+    In that of a record with large JSON this comes behind its outline, and then a checksum: who
+    reads the line need not decode what is as it was written.
 
     Examples
     --------
     >>> decode(encode(End("placed", 1_000))).outcome
     'placed'
     """
+    pieces = _pieces(record)
+    return pieces[0] + b"}" if len(pieces) == 1 else _checked(pieces)
+
+
+def encode_line(record: Record) -> bytes:
+    """Write a record as a line of a file; the last field is the CRC-32 of all that is before it.
+
+    Examples
+    --------
+    >>> line = encode_line(End("placed", 1_000))
+    >>> decode(line).t_end_ns
+    1000
+    >>> decode(line.replace(b"1000", b"1001"))
+    Traceback (most recent call last):
+    ...
+    ValueError: the line is not as it was written
+    """
+    return _checked(_pieces(record)) + b"\n"
+
+
+def _pieces(record: Record | dict[str, Any]) -> tuple[bytes, ...]:
+    """Return what is written of a record, but for the brace that closes it."""
     if isinstance(record, (Event, End)):
         if record.packed_bytes >= LARGE_BYTES:
             values, text = record.parts()
             head = orjson.dumps(values, option=orjson.OPT_NON_STR_KEYS)[:-1]
-            last = b',"crc32":%d,"%b":' % (crc32(text or b"", crc32(head)), record.PACKS.encode())
-            return b"".join((head, last, text or b"", b"}"))
+            name, text = record.PACKS.encode(), text or b""
+            return head, b',"%b":' % name, text, b',"%b_bytes":%d' % (name, len(text))
         line = orjson.dumps(record.written(), option=orjson.OPT_NON_STR_KEYS)
-        if len(line) < LARGE_BYTES or record.packed_bytes:
-            return line
-        kept = record.changed().packed()
-        return encode(kept) if kept.packed_bytes >= LARGE_BYTES else line
-    return orjson.dumps(record, default=written, option=orjson.OPT_NON_STR_KEYS)
+        if len(line) >= LARGE_BYTES and not record.packed_bytes:
+            kept = record.changed().packed()
+            if kept.packed_bytes >= LARGE_BYTES:
+                return _pieces(kept)
+    else:
+        line = orjson.dumps(record, default=written, option=orjson.OPT_NON_STR_KEYS)
+    return (line[:-1],)
+
+
+def _checked(pieces: tuple[bytes, ...]) -> bytes:
+    checksum = 0
+    for piece in pieces:
+        checksum = crc32(piece, checksum)
+    return b"".join((*pieces, CHECKSUM % checksum))
 
 
 def parts_of(record: Record | dict[str, Any]) -> tuple[Any, bytes | None]:
@@ -475,11 +510,29 @@ def written(value: Any) -> Any:
 def decode(line: bytes) -> Record:
     """Read a record back; fields that a newer version added are passed over.
 
+    Older versions wrote a checksum only of large records, and so do saved sets.
+
     Raises
     ------
     ValueError
-        If the line is no whole record.
+        If the line is no whole record, or not as it was written.
     """
+    end = len(line) - line.endswith(b"\n") - CHECKSUM_BYTES
+    digits = line[end + CHECKSUM_BYTES - 2 - DIGITS : end + CHECKSUM_BYTES - 2]
+    if line[end : end + CHECKSUM_BYTES] != b',"crc32":"%b"}' % digits:
+        return _decode_older(line)
+    view = memoryview(line)[: max(end, 0)]
+    if b"%08x" % crc32(view) != digits:
+        raise ValueError("the line is not as it was written")
+    size = SIZE.search(view, end - SIZE_BYTES) if end >= LARGE_BYTES else None
+    if size is None:
+        return from_dict(orjson.loads(line))
+    text = bytes(view[size.start() - int(size[2]) : size.start()])
+    head = view[: size.start() - len(text) - len(b',"":') - len(size[1])]
+    return from_dict(orjson.loads(bytes(head) + b"}"), text=text)
+
+
+def _decode_older(line: bytes) -> Record:
     end = len(line) - line.endswith(b"\n") - 1
     last = LAST_FIELD.search(line) if end >= LARGE_BYTES else None
     if last is not None and line[end : end + 1] == b"}":

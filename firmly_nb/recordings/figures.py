@@ -7,6 +7,7 @@ what caveats need of events is asked of DuckDB, which gives the few that there i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -287,7 +288,9 @@ def order_notes(stored_set: StoredSet, rows: Rows, judged: Judged | None) -> pd.
         unfinished_ = columns["unfinished"].astype("object").to_numpy(copy=True)
         stepped = columns["clock_step_us"].to_numpy(copy=True)
         for position in np.flatnonzero(told).tolist():
-            end = decode(ends[position].as_py().encode())
+            end = None
+            with suppress(ValueError):  # whoever asks for that order is told
+                end = decode(ends[position].as_py().encode())
             if isinstance(end, End):
                 unfinished_[positions[position]] = unfinished(end)
                 stepped[positions[position]] = end.clock_step_us
@@ -584,6 +587,17 @@ class _Stages:
 
     def whole(self) -> StageColumns:
         """Return the columns of all stages, order by order."""
+        found = self._whole()
+        if found is None:
+            self._files.check_places()
+            found = self._whole()
+        if found is None:
+            text = "The saved set changed while it was read. Load it again."
+            raise coded_error(StoreError, "FNB404", text)
+        return found
+
+    def _whole(self) -> StageColumns | None:
+        """Return the columns of all stages; None if two of an order have one place."""
         known: dict[str, int] = {}
         pieces: dict[str, list[NDArray[Any]]] = {"orders": [np.empty(0, np.int32)]}
         for name in NAMED:
@@ -609,8 +623,13 @@ class _Stages:
         found = {name: np.concatenate(pieces.pop(name)) for name in [*pieces]}
         orders = found["orders"]
         counts = np.bincount(orders, minlength=self._orders)
-        put = np.empty(len(orders), dtype=np.intp)
-        put[(np.cumsum(counts) - counts)[orders] + found["place"]] = np.arange(len(orders))
+        put = np.full(len(orders), -1, dtype=np.intp)
+        place = found["place"]
+        if not ((place >= 0) & (place < counts[orders])).all():
+            return None
+        put[(np.cumsum(counts) - counts)[orders] + place] = np.arange(len(orders))
+        if (put < 0).any():
+            return None
         found = {name: values[put] for name, values in found.items()}
         return StageColumns([*known], **found)
 

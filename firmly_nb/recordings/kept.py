@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from firmly_nb.disk import lock
 from firmly_nb.display.messages import coded_error, no_such_path
-from firmly_nb.display.paths import expanded
+from firmly_nb.display.paths import expanded, is_there
 from firmly_nb.exchange.har import SUFFIX as HAR
 from firmly_nb.outcomes import EXTERNAL, UNKNOWN, YES
 from firmly_nb.recorder.journal import BOOTED, EPOCH, HELD, SUFFIX, default_directory
@@ -100,7 +100,7 @@ def kept(path: str | Path | None = None) -> list[Kept]:
         If there is nothing at the path.
     """
     where = default_directory() if path is None else expanded(path)
-    if not where.exists():
+    if not is_there(where):
         if path is None:
             return []
         raise no_such_path(where)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 from firmly_nb.api.event_names import SUCCESS
 from firmly_nb.disk import check_is_file, database
 from firmly_nb.display.messages import coded_error, no_such_path, quoted
-from firmly_nb.display.paths import expanded
+from firmly_nb.display.paths import expanded, is_there
 from firmly_nb.display.text import count, storage
 from firmly_nb.exchange.har import BEGIN as HAR_BEGIN
 from firmly_nb.exchange.har import SUFFIX as HAR
@@ -82,6 +82,7 @@ from firmly_nb.store.files import (
 )
 from firmly_nb.store.files import STAGES as STAGES_FOLDER
 from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
+from firmly_nb.store.stages import StageFiles
 from firmly_nb.store.write import recorded_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
 
 # Decoded JSON takes about ten times the memory of its text.
 MOST_JSON_BYTES = 256 * 1024 * 1024
+MOST_LOOKED_AT, FEW_PARTS = 10_000, 20  # orders and parts of a set whose ids are read at once
 FEW = 8  # of so many recordings one: not worth reading all of a set
 GROUPS_KEPT = 24  # orders of a dozen merchants take turns
 ORDER_PARTS = [
@@ -163,16 +165,18 @@ class Stored:
         started = self._set.started_at_ns
         order: Positions = np.argsort(started, kind="stable")
         # Two savings at once on a file system without locks can both add a recording: it began at
-        # the same nanosecond, so no other ids need be looked at.
-        same = np.diff(started[order]) == 0
-        is_tied = np.zeros(len(order), dtype=bool)
-        is_tied[1:] |= same
-        is_tied[:-1] |= same
-        tied = np.flatnonzero(is_tied)
-        if not len(tied):
+        # the same nanosecond, so in a large set no other ids need be looked at.
+        looked_at = np.arange(len(order))
+        if len(order) > MOST_LOOKED_AT or len(self._set.parts) > FEW_PARTS:
+            same = np.diff(started[order]) == 0
+            looked_at = np.flatnonzero(np.append(False, same) | np.append(same, False))
+        if not len(looked_at):
             return order
-        ids = self._set.recording_ids.take(pa.array(order[tied])).to_pandas()
-        return np.delete(order, tied[ids.duplicated().to_numpy()])
+        ids = self._set.recording_ids.take(pa.array(order[looked_at])).to_pandas()
+        twice = looked_at[(ids.duplicated() & ids.notna()).to_numpy()]
+        if len(twice):
+            self._set.warn(f"{self._set.root}: orders that are there twice: {len(twice)}")
+        return np.delete(order, twice)
 
     def one(self, row: int) -> Recorded:
         """Make the records of one.
@@ -213,11 +217,31 @@ class Stored:
     def asked(self, rows: Positions) -> dict[str, list[dict[str, Any]]]:
         """Return what was asked for, by recording id."""
         texts = self._order_column("start", rows).to_pylist()
-        starts = (decode(text.encode()) for text in texts)
-        return {s.recording_id: s.items for s in starts if isinstance(s, Start)}
+        starts = map(self._record, texts)
+        found = {s.recording_id: s.items for s in starts if isinstance(s, Start)}
+        return {recording_id: found.get(recording_id, []) for recording_id in self.ids(rows)}
+
+    def _record(self, text: str | None) -> Record | None:
+        """Return a record of an order; None if it is damaged, which is said."""
+        try:
+            return decode((text or "").encode())
+        except ValueError as error:
+            self._set.warn(f"{self._set.root}: what is saved of an order is damaged: {error}")
+            return None
+
+    def _readable(self, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Make a table, without what turns out to be no JSON."""
+        try:
+            return make()
+        except orjson.JSONDecodeError:
+            self._set.leave_out_no_json()
+            return make()
 
     def orders(self, rows: Positions) -> pd.DataFrame:
         """Return one row an order."""
+        return self._readable(lambda: self._orders(rows))
+
+    def _orders(self, rows: Positions) -> pd.DataFrame:
         columns: dict[str, Any] = self._order_columns(ORDERS, rows)
         # Older versions did not write it.
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
@@ -346,7 +370,7 @@ class Stored:
                 "when decoded. Narrow them with where(...) or a slice, use event_times, or ask "
                 'relation("events").',
             )
-        return self._event_table(EVENTS, rows)
+        return self._readable(lambda: self._event_table(EVENTS, rows))
 
     def stages(self, rows: Positions) -> pd.DataFrame:
         """Return all stages."""
@@ -360,8 +384,8 @@ class Stored:
         without = pc.fill_null(pc.match_substring(texts, '"confirmation":null'), fill_value=True)
         found: list[dict[str, Any]] = []
         for position in np.flatnonzero(~without.to_numpy()):
-            start = decode(self._order_column("start", rows)[position].as_py().encode())
-            end = decode(texts[position].as_py().encode())
+            start = self._record(self._order_column("start", rows)[position].as_py())
+            end = self._record(texts[position].as_py())
             if isinstance(start, Start) and isinstance(end, End):
                 found += confirmation_rows(start, end)
         return EVENTS.frame(found)
@@ -375,7 +399,7 @@ class Stored:
         for recording_id, text in zip(
             self.ids(rows[some]), texts.take(pa.array(some)).to_pylist(), strict=True
         ):
-            end = decode(text.encode())
+            end = self._record(text)
             if isinstance(end, End):
                 found += header_rows(recording_id, end.headers)
         return HEADERS.frame(found)
@@ -568,7 +592,9 @@ def open_set(root: Path) -> Selection:
             )
     else:
         names = found
-    stored = Stored(StoredSet(root, names, warnings, notes, manifest.files if manifest else {}))
+    files = manifest.files if manifest else {}
+    saves = manifest.saves if manifest and not manifest.is_damaged else ()
+    stored = Stored(StoredSet(root, names, warnings, notes, files, saves))
     return Selection([stored], stored.oldest_first())
 
 
@@ -595,7 +621,7 @@ def open_path(
         What makes a recording of a journal's records and warnings.
     """
     where = expanded(path) if path is not None else default_directory()
-    if not where.exists():
+    if not is_there(where):
         raise no_such_path(where)
     warnings: list[str] = []
     folders, files = find(where, warnings)
@@ -609,7 +635,7 @@ def open_path(
 
 
 def verify(path: str | Path) -> pd.DataFrame:
-    """Look at each file of a saved set: whether it is what was saved.
+    """Look at each file of a saved set: whether it is what was saved, and fits the others.
 
     Parameters
     ----------
@@ -620,7 +646,8 @@ def verify(path: str | Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a file: ``file`` (below the folder), ``bytes`` (as saved) and ``state``:
-        ``as saved``, ``missing``, how it differs, or that it was saved without a SHA-256.
+        ``as saved``, ``missing``, how it differs, or that it was saved without a SHA-256. A file
+        that is what was saved and contradicts the others says what loading says of it.
 
     Raises
     ------
@@ -642,7 +669,7 @@ def verify(path: str | Path) -> pd.DataFrame:
     root = Path(path)
     manifest = read_manifest(root)
     if manifest is None:
-        if not root.exists():
+        if not is_there(root):
             raise no_such_path(path)
         text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
         raise coded_error(StoreError, "FNB406", text)
@@ -652,14 +679,32 @@ def verify(path: str | Path) -> pd.DataFrame:
     names += [name for name in stages if name in manifest.files]
     known = [manifest.files.get(name) for name in names]
     states = at_once(_state, [(root / name, d) for name, d in zip(names, known, strict=True)])
-    own = "not what was written" if manifest.is_damaged else "as saved"
+    states = ["not what was written" if manifest.is_damaged else AS_SAVED, *map(str, states)]
+    told = _told_of(root, manifest)
+    for at, name in enumerate(["", *names]):
+        # Of the manifest's own folder what is said is that the set is not what it says.
+        mine = [text for text in told if text.startswith((f"{root / name}:", f"{root / name} "))]
+        if mine and states[at] in {AS_SAVED, NOT_KNOWN}:
+            states[at] = mine[0].removeprefix(str(root / name)).lstrip(": ")
     return pd.DataFrame(
         {
             "file": pd.Series([MANIFEST, *names], dtype="str"),
             "bytes": pd.Series([None, *(d and d.size for d in known)], dtype="Int64"),
-            "state": pd.Series([own, *map(str, states)], dtype="str"),
+            "state": pd.Series(states, dtype="str"),
         }
     )
+
+
+AS_SAVED, NOT_KNOWN = "as saved", "not known: saved without a SHA-256"
+
+
+def _told_of(root: Path, manifest: Manifest) -> list[str]:
+    """Return what loading says of a set, once everything in it has been read."""
+    saves = () if manifest.is_damaged else manifest.saves
+    stored = StoredSet(root, manifest.parts, files=manifest.files, saves=saves)
+    stored.look()
+    StageFiles(stored, gain=False).check_durations()
+    return stored.warnings
 
 
 def _state(known: tuple[Path, Digest | None]) -> str:
@@ -667,8 +712,8 @@ def _state(known: tuple[Path, Digest | None]) -> str:
     try:
         check_is_file(path)
         if digest is None:
-            return "not known: saved without a SHA-256"
-        return digest.difference(path) or "as saved"
+            return NOT_KNOWN
+        return digest.difference(path) or AS_SAVED
     except FileNotFoundError:
         return "missing"
     except OSError as error:

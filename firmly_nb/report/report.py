@@ -186,7 +186,11 @@ def write(
     _make_folder(file)
     html = _page(recs, title, calibration, against, names, target, pictures=pictures)
     # A link stays one; a report is for others too.
-    write_whole(file.resolve(), html.encode(), mode=0o666)
+    try:
+        write_whole(file.resolve(), html.encode(), mode=0o666)
+    except OSError as error:
+        text = f"{file} cannot be written: {error.strerror}. Free space, or name another file."
+        raise coded_error(type(error), "FNB441", text) from error
     return file
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from firmly_nb.schema import Table
-    from firmly_nb.store.files import Digest
+    from firmly_nb.store.files import Digest, Save
 
     Positions = NDArray[np.int64]
 
@@ -47,6 +47,10 @@ NARROW = ("recording_id", "seq", "event", "clock", "uncertainty_us", "unread", "
 FEW_FILES = 500  # of more it would be a hundred megabytes
 NOT_KNOWN = int(np.iinfo(np.int64).min)  # a start; pandas' NaT is the same number
 DAMAGED = (OSError, pa.ArrowException, ValueError, TypeError)
+
+
+class ContradictionError(ValueError):
+    """Rows that cannot be those of one set, in a file that is what was saved."""
 
 
 class PartFile:
@@ -84,6 +88,8 @@ class PartFile:
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
+        #: Whether the file says that each row has an id; None if it does not say.
+        self.has_ids = _has_ids(metadata, self._names) if table is STORED_ORDERS else None
         groups = range(metadata.num_row_groups)
         counts = [metadata.row_group(group).num_rows for group in groups]
         self.bounds = np.cumsum([0, *counts])
@@ -98,6 +104,10 @@ class PartFile:
     def is_checked(self) -> bool:
         """True if nobody need look any more whether it is what was saved."""
         return self._unchecked is None
+
+    def blank(self, name: str) -> None:
+        """Take a column for one that the file has not."""
+        self._names = tuple("" if each == name else each for each in self._names)
 
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
@@ -228,13 +238,14 @@ class Part:
         )
         # Of millions of orders the ids are most of what there is: they are read when they are
         # asked for, and here only to see whether they can be, of a file that may have changed.
-        names = ["started_at"] if known["orders"] else ["started_at", "recording_id"]
+        is_sure = known["orders"] and self.orders.has_ids is not None
+        names = ["started_at"] if is_sure else ["started_at", "recording_id"]
         index = self.orders.read(names)
         self.started_at_ns = _started(index["started_at"])
         self.events: PartFile | None = None
         self.positions: EventPositions | None = None
         self.problem: str | None = None
-        if len(names) > 1 and index["recording_id"].null_count:
+        if self.orders.has_ids is False:
             raise ValueError("an order without recording_id")
         without = self.started_at_ns == NOT_KNOWN
         if without.any():
@@ -252,6 +263,23 @@ class Part:
     def __len__(self) -> int:
         """Return how many orders it has."""
         return self.orders.rows
+
+    def check_ids(self) -> None:
+        """Look whether each of its orders is there once.
+
+        Raises
+        ------
+        ContradictionError
+            If not.
+        """
+        ids = self.orders.read(["recording_id"])["recording_id"]
+        if twice := len(ids) - pc.count_distinct(ids).as_py():
+            raise ContradictionError(f"orders that are there twice: {twice}")
+
+
+def lost_orders(root: Path, name: str, error: Exception) -> str:
+    """Say that a part is left out."""
+    return f"{root / 'orders' / name} cannot be read and is left out: {_short(error)}"
 
 
 def lost_stages(path: Path, error: Exception) -> str:
@@ -280,6 +308,8 @@ class StoredSet:
         What the manifest told.
     files
         What its files were known by when they were saved, by path below the set.
+    saves
+        What the manifest says of each saving, where that can be believed.
     """
 
     def __init__(
@@ -289,6 +319,7 @@ class StoredSet:
         warnings: Sequence[str] = (),
         notes: Sequence[str] = (),
         files: Mapping[str, Digest] | None = None,
+        saves: Sequence[Save] = (),
     ) -> None:
         self.root = root
         self.files = dict(files or {})
@@ -303,9 +334,9 @@ class StoredSet:
                 self.parts.append(part)
                 self.warnings += [part.problem] if part.problem else []
             else:
-                path = root / "orders" / name
-                self.warnings.append(f"{path} cannot be read and is left out: {_short(part)}")
+                self.warnings.append(lost_orders(root, name, part))
         self._columns: dict[tuple[str, str], pa.ChunkedArray] = {}
+        self._count(saves)
         self._begins = np.cumsum([0, *map(len, self.parts)])
         #: Start of each recording by the wall clock; ``NOT_KNOWN`` where it is not.
         self.starts = np.concatenate(
@@ -313,6 +344,40 @@ class StoredSet:
         )
         for part, begin, end in zip(self.parts, self._begins, self._begins[1:], strict=False):
             part.started_at_ns = self.starts[begin:end]
+
+    def _count(self, saves: Sequence[Save]) -> None:
+        """Compare the rows of files with what the manifest says; where they differ, say why."""
+        there = {part.name: part for part in self.parts}
+        for save in saves:
+            parts = [there[name] for name in save.parts if name in there]
+            found = [sum(map(len, parts)), sum(part.events.rows for part in parts if part.events)]
+            is_whole = len(parts) == len(save.parts) and not any(part.problem for part in parts)
+            if not is_whole or found == [save.recordings, save.events]:
+                continue
+            seen = len(self.warnings)
+            for part, error in zip(parts, at_once(Part.check_ids, parts), strict=True):
+                if failed(error):
+                    self.parts.remove(part)
+                    self.warnings.append(lost_orders(self.root, part.name, error))
+            self._find_places([part for part in parts if part in self.parts])
+            if len(self.warnings) == seen:
+                self.warn(
+                    f"{self.root}: of what was saved at {save.at}, {found[0]:,} orders with "
+                    f"{found[1]:,} events are there, not {save.recordings:,} with {save.events:,}"
+                )
+
+    def look(self) -> None:
+        """Look whether all files agree with one another, which reads most of what is in them.
+
+        What is amiss is among the warnings then.
+        """
+        for part, error in zip(self.parts, at_once(Part.check_ids, self.parts), strict=True):
+            if failed(error):
+                self.warn(f"{part.orders.path}: {_short(error)}")
+        self._find_places(self.parts)
+        ids = self.recording_ids
+        if twice := len(ids) - pc.count_distinct(ids).as_py():
+            self.warn(f"{self.root}: orders that are there twice: {twice}")
 
     def __len__(self) -> int:
         return int(self._begins[-1])
@@ -385,6 +450,16 @@ class StoredSet:
             self._columns.pop(key, None)  # another thread may have done so
         self.__dict__.pop("event_positions", None)
 
+    def leave_out_no_json(self) -> None:
+        """Go on without columns of which somebody found that they are no JSON."""
+        for part in self.parts:
+            if part.events is not None and (error := _json_error(part.events, "data")):
+                self.leave_out_events(part, error)
+            if error := _json_error(part.orders, "tags"):
+                part.orders.blank("tags")
+                self._columns.pop(("orders", "tags"), None)
+                self.warn(_null_column(part, "tags", error))
+
     def checked_paths(self, table: str) -> list[str]:
         """Return the files of ``orders`` or ``events`` that are what was saved."""
         there = [part for part in self.parts if getattr(part, table) is not None]
@@ -426,14 +501,20 @@ class StoredSet:
     def _find_places(self, parts: Sequence[Part]) -> None:
         there = [part for part in parts if part.events is not None and part.positions is None]
 
-        def find(part: Part) -> EventPositions:
-            ids = _read_events(part, ["recording_id"])["recording_id"]
-            return EventPositions.of(part.orders.read(["recording_id", "n_events"]), ids)
+        def find(part: Part) -> tuple[EventPositions, int]:
+            index = part.orders.read(["recording_id", "n_events"])
+            found = EventPositions.of(index, _read_events(part, ["recording_id", "seq"]))
+            return found, int(np.count_nonzero(found.count != _numbers(index["n_events"])))
 
         found = at_once(find, there)
         self._left_out(there, found)
-        for part, positions in zip(there, found, strict=True):
-            part.positions = positions if isinstance(positions, EventPositions) else None
+        for part, each in zip(there, found, strict=True):
+            part.positions, others = (None, 0) if failed(each) else each
+            if others and part.events:
+                self.warn(
+                    f"{part.events.path}: of {others} of its orders other numbers of events are "
+                    "there than were saved"
+                )
 
     def _left_out(self, parts: Sequence[Part], found: Sequence[Any]) -> bool:
         """Go on without the events that could not be read; return whether there were any."""
@@ -456,10 +537,7 @@ class StoredSet:
                 table = part.orders.read([name])
             except DAMAGED as error:
                 table = conform(pa.table({"": pa.nulls(len(part))}), STORED_ORDERS, [name])
-                self.warnings.append(
-                    f"{part.orders.path}: the column {name} cannot be read and is null: "
-                    f"{_short(error)}"
-                )
+                self.warnings.append(_null_column(part, name, error))
             columns.append(table[name])
         return pa.table(columns, names=list(names))
 
@@ -487,21 +565,34 @@ class EventPositions:
         return cls(np.zeros(orders, np.int64), np.zeros(orders, np.int64))
 
     @classmethod
-    def of(cls, index: pa.Table, event_ids: pa.ChunkedArray) -> EventPositions:
-        """Find the events of each order of a part."""
-        count = np.maximum(_numbers(index["n_events"]), 0)
+    def of(cls, index: pa.Table, events: pa.Table) -> EventPositions:
+        """Find the events of each order of a part.
+
+        Raises
+        ------
+        ContradictionError
+            If there are events of no order of the part, or one twice.
+        """
+        count, event_ids = np.maximum(_numbers(index["n_events"]), 0), events["recording_id"]
+        seq, owner = _numbers(events["seq"]), None
         # What a file says of itself is looked at before it is believed: it could be any number.
         if count.sum(dtype=np.float64) == len(event_ids):
             owner = np.repeat(np.arange(len(index)), count)
-            if _same(index["recording_id"], owner, event_ids):
-                return cls(np.cumsum(count) - count, count)
-        # Another program wrote the file, or rows are missing: look each one up.
-        ids = index["recording_id"].combine_chunks()
-        found = pc.fill_null(pc.index_in(event_ids, value_set=ids), -1)
-        owner = _numbers(found.cast(pa.int64()))
-        order = np.argsort(owner, kind="stable")
-        order = order[owner[order] >= 0]
-        count = np.bincount(owner[order], minlength=len(index))
+            if not _same(index["recording_id"], owner, event_ids):
+                owner = None
+        if owner is None:
+            # Another program wrote the file, or rows are missing: look each one up.
+            ids = index["recording_id"].combine_chunks()
+            found = pc.fill_null(pc.index_in(event_ids, value_set=ids), -1)
+            owner = _numbers(found.cast(pa.int64()))
+            if strange := int(np.count_nonzero(owner < 0)):
+                raise ContradictionError(f"{strange} of its events are of no order of its part")
+            count = np.bincount(owner, minlength=len(index))
+        order = None
+        if not _follow(owner, seq):
+            order = np.lexsort((seq, owner))
+            if not _follow(owner[order], seq[order]):
+                raise ContradictionError("it has events twice")
         return cls(np.cumsum(count) - count, count, order)
 
     @classmethod
@@ -549,6 +640,22 @@ def _read_events(part: Part, names: Sequence[str]) -> pa.Table:
     return part.events.read(names)
 
 
+def _null_column(part: Part, name: str, error: Exception) -> str:
+    path = part.orders.path
+    return f"{path}: the column {name} cannot be read and is null: {_short(error)}"
+
+
+def _json_error(file: PartFile, name: str) -> Exception | None:
+    """Return the error of the first text of a column that is not JSON; None if all are."""
+    try:
+        for text in file.read([name])[name].to_pylist():
+            if text is not None:
+                orjson.loads(text)
+    except DAMAGED as error:
+        return error
+    return None
+
+
 def read_rows(file: PartFile, rows: Positions, names: Sequence[str]) -> pa.Table:
     """Read some rows of a file, in ascending order."""
     group_of = np.searchsorted(file.bounds, rows, side="right") - 1
@@ -557,6 +664,22 @@ def read_rows(file: PartFile, rows: Positions, names: Sequence[str]) -> pa.Table
     begins = np.cumsum(sizes) - sizes  # of the groups in what is read
     positions = rows - file.bounds[group_of] + begins[np.searchsorted(groups, group_of)]
     return file.read(names, groups.tolist()).take(pa.array(positions))
+
+
+def _follow(owner: Positions, seq: Positions) -> bool:
+    """Say whether events stand order by order, and in each by their number, none of it twice."""
+    is_next = owner[1:] > owner[:-1]
+    return bool((is_next | ((owner[1:] == owner[:-1]) & (seq[1:] > seq[:-1]))).all())
+
+
+def _has_ids(metadata: Any, names: Sequence[str]) -> bool | None:
+    if metadata.num_columns != len(names):
+        return None
+    place, groups = names.index("recording_id"), range(metadata.num_row_groups)
+    told = [metadata.row_group(group).column(place).statistics for group in groups]
+    if any(one is None or not one.has_null_count for one in told):
+        return None
+    return not any(one.null_count for one in told)
 
 
 def _same(ids: pa.ChunkedArray, owner: Positions, event_ids: pa.ChunkedArray) -> bool:

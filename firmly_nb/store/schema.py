@@ -139,6 +139,7 @@ NEEDED = {
         *("order_row", "place", "together", "n_events", "n_coalesced"),
     ),
 }
+TELLING = {table.name: NEEDED[table.name] for table in (STORED_ORDERS, STORED_EVENTS)}
 
 
 def check_columns(found: pa.Schema, table: Table) -> None:
@@ -184,6 +185,8 @@ def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
 
     Raises
     ------
+    ValueError
+        If a column that tells what a row is has a null.
     pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError
         If a column holds what cannot be made into its kind.
     """
@@ -196,6 +199,8 @@ def conform(found: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
         else:
             array = found[name]
             array = array if array.type == kind else array.cast(kind)
+        if name in TELLING.get(table.name, ()) and array.null_count:
+            raise ValueError(f"its column {name} has {array.null_count} nulls")
         if kinds[name] in {"int64", "int32", "bool"} and array.null_count:
             array = array.fill_null(pa.scalar(0).cast(kind))
         arrays.append(array)

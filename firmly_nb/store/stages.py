@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.latency.stages import (
     REASONS,
@@ -26,6 +27,7 @@ from firmly_nb.latency.stages import (
 )
 from firmly_nb.store.columns import (
     DAMAGED,
+    ContradictionError,
     EventPositions,
     PartFile,
     Same,
@@ -54,19 +56,21 @@ from firmly_nb.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from firmly_nb.latency.stages import StageColumns
-    from firmly_nb.store.columns import Part, StoredSet
+    from firmly_nb.store.columns import Part, RowGroups, StoredSet
     from firmly_nb.store.files import Digest
 
     Numbers = NDArray[np.int32]
 
 OF_ORDERS = ("recording_id", "run_id", "merchant", "variants", "outcome", "started_at")
 OF_EVENTS = ("event", "t_ms", "uncertainty_us", "coalesced")
+# What tells one stage from another.
+TELLING = ("stage", "to_milestone", "order_row", "place", "duration_ms", "n_events")
 NAMED = ("stage", "from_milestone", "to_milestone")
 FLAGS = ("coalesced", "together", "gathered")
 COUNTED = ("n_events", "n_coalesced")
@@ -178,8 +182,9 @@ def write_stages(folder: Path, part: str) -> dict[str, Digest]:
     """Write the stages of a part whose other files are there; return the digest of the file."""
     orders = PartFile(folder / "orders" / part, STORED_ORDERS)
     events = PartFile(folder / "events" / part, STORED_EVENTS)
-    ids = events.read(["recording_id"])["recording_id"]
-    positions = EventPositions.of(orders.read(["recording_id", "n_events"]), ids)
+    positions = EventPositions.of(
+        orders.read(["recording_id", "n_events"]), events.read(["recording_id", "seq"])
+    )
     return _written(folder, part, stages_of(orders, events, positions)[0], orders.rows)
 
 
@@ -259,7 +264,16 @@ class Picked(NamedTuple):
         return cls({name: table[name] for name in plain}, _runs(table["stage"]))
 
 
-def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | None) -> Picked:
+class Rows(NamedTuple):
+    """Number of rows that the other files of a part have; None for events that are not known."""
+
+    orders: int
+    events: int | None = None
+
+
+def picked(
+    source: PartFile, names: Sequence[str], stages: Collection[str] | None, part: Rows
+) -> Picked:
     """Read columns of a file, except where it says what all rows of a stage have.
 
     Parameters
@@ -271,15 +285,25 @@ def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | Non
         stands for ``COUNTED``.
     stages
         Which stages; not all groups of rows are needed then.
+    part
+        What the other files of the part have.
+
+    Raises
+    ------
+    ContradictionError
+        If they are not stages of these orders.
     """
     with source.groups() as groups:
         every = range(len(groups))
         told = [groups.same(group, "stage") if stages else None for group in every]
         wanted = [g for g, one in enumerate(told) if not one or not stages or one.value in stages]
-        notes = groups.noted(NOTED)
+        notes = _noted(groups, source.rows, part)
         if notes is None:
             plain = {"stage", "order_row", *names, *(COUNTED if COUNTS in names else ())}
-            return Picked.of(groups.read(wanted, [*plain - {COUNTS}]), names)
+            table = _checked(groups.read(wanted, [*plain - {COUNTS}]), part)
+            if not stages:
+                _check_all(table, part)
+            return Picked.of(table, names)
         read = [(int(source.bounds[g]), int(source.bounds[g + 1])) for g in wanted]
         same = {name: {groups.same(group, name) for group in wanted} for name in FLAGS}
         known = {
@@ -300,9 +324,66 @@ def picked(source: PartFile, names: Sequence[str], stages: Collection[str] | Non
         needed = [name for name in names if name not in {*known, *OF_RUNS, COUNTS}]
         if not all(run.is_whole for run in runs):
             needed.append("order_row")
-        table = groups.read(wanted, [*dict.fromkeys(needed)])
+        table = _checked(groups.read(wanted, [*dict.fromkeys(needed)]), part)
         columns = {name: table[name] for name in table.column_names} | known
         return Picked(columns, runs, notes[COUNTS] if COUNTS in names else None)
+
+
+OTHERS = "its stages are not those of its orders"
+
+
+def _noted(groups: RowGroups, rows: int, part: Rows) -> dict[str, Any] | None:
+    """Return what a file of stages says of its rows, which fits them and the part's other files."""
+    notes: dict[str, Any] | None = groups.noted(NOTED)
+    if notes is None:
+        return None
+    try:
+        runs, counts = notes["runs"], notes[COUNTS]
+        fits = sum(run["rows"] for run in runs) == rows and len(counts) == len(COUNTED) + 1
+        fits = fits and part.events in {None, counts[0]} and counts[2] <= part.orders
+        for run in runs:
+            fits = fits and run["rows"] >= 0 and isinstance(run["stage"], str)
+            fits = fits and isinstance(run["to_milestone"], str) and run["place"] >= 0
+            fits = fits and (run["rows"] == part.orders or not run["is_whole"])
+    except (LookupError, TypeError) as error:
+        raise ContradictionError(OTHERS) from error
+    if not fits:
+        raise ContradictionError(OTHERS)
+    return notes
+
+
+def _checked(table: pa.Table, part: Rows) -> pa.Table:
+    """Return stages that were read, all of which are of an order that there is."""
+    if "order_row" in table.column_names and len(table):
+        ends = pc.min_max(table["order_row"])
+        if ends["min"].as_py() < 0 or ends["max"].as_py() >= part.orders:
+            raise ContradictionError(OTHERS)
+    return table
+
+
+def _check_all(table: pa.Table, part: Rows) -> None:
+    """Look whether stages of which the file says nothing are those of the part, each once."""
+    names = set(table.column_names)
+    if "place" in names and not is_in_place(table):
+        raise ContradictionError(OTHERS)
+    if "n_events" in names and part.events not in {None, pc.sum(table["n_events"]).as_py() or 0}:
+        raise ContradictionError(OTHERS)
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Return a table whose names are texts: their numbers differ from one file to the next."""
+    kinds = [pa.string() if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, kinds, strict=True)))
+
+
+def is_in_place(table: pa.Table) -> bool:
+    """Say whether each order's stages have the places 0, 1, 2 and so on, whatever their order."""
+    row, place = (table[name].to_numpy() for name in ("order_row", "place"))
+    counts = np.bincount(row)
+    if not ((place >= 0) & (place < counts[row])).all():
+        return False
+    at = (np.cumsum(counts) - counts)[row] + place
+    return bool((np.bincount(at) == 1).all())
 
 
 # Reading them, of whatever version the set is.
@@ -317,15 +398,23 @@ def stage_files(stored_set: StoredSet) -> StageFiles:
 
 
 class StageFiles:
-    """Stages of a set, part by part: files where there are some, tables in memory where not."""
+    """Stages of a set, part by part: files where there are some, tables in memory where not.
 
-    def __init__(self, stored_set: StoredSet) -> None:
+    Parameters
+    ----------
+    stored_set
+        The set.
+    gain
+        Whether to write those of parts that have none yet.
+    """
+
+    def __init__(self, stored_set: StoredSet, *, gain: bool = True) -> None:
         self._set = stored_set
         self._parts = stored_set.parts
         self._lock = Lock()
         found = at_once(self._saved, self._parts)
         missing = [part for part, file in zip(self._parts, found, strict=True) if file is None]
-        gained = self._gain(missing)
+        gained = self._gain(missing) if gain else {}
         self._sources: list[PartFile | pa.Table] = [
             PartFile(self._path(part), STORED_STAGES, gained[part.name])
             if part.name in gained
@@ -346,21 +435,64 @@ class StageFiles:
         if isinstance(source, PartFile):
             was_checked = source.is_checked
             try:
-                return picked(source, names, stages)
+                return picked(source, names, stages, self._rows_beside(at))
             except DAMAGED as error:
-                if was_checked:
+                if was_checked and not isinstance(error, ContradictionError):
                     raise
                 self._replace(at, error)
         return Picked.of(self._sources[at], names)
 
     def checked(self) -> tuple[list[str], list[pa.Table]]:
         """Return the paths of files that are what was saved, and the tables of other parts."""
-        files = [(n, one) for n, one in enumerate(self._sources) if isinstance(one, PartFile)]
-        for (at, _), error in zip(files, at_once(lambda one: one[1].check(), files), strict=True):
-            if failed(error):
-                self._replace(at, error)
+        self._look(self._check_notes)
         paths = [str(one.path) for one in self._sources if isinstance(one, PartFile)]
         return paths, [one for one in self._sources if not isinstance(one, PartFile)]
+
+    def check_places(self) -> None:
+        """Make the stages of a part again where those of an order have no places of their own."""
+
+        def look(one: tuple[int, PartFile]) -> None:
+            if not is_in_place(one[1].read(["order_row", "place"])):
+                raise ContradictionError(OTHERS)
+
+        self._look(look)
+
+    def check_durations(self) -> None:
+        """Look whether the stages are those of the events, which makes them all again."""
+
+        def look(one: tuple[int, PartFile]) -> None:
+            self._check_notes(one)
+            part = self._parts[one[0]]
+            if part.events is None:
+                return
+            made = stages_of(part.orders, part.events, self._set.positions_of(part))[0]
+            if _as_text(one[1].read(TELLING)) != _as_text(made.select(TELLING)):
+                raise ContradictionError(OTHERS)
+
+        self._look(look, one_by_one=True)
+
+    def _look(
+        self, look: Callable[[tuple[int, PartFile]], None], *, one_by_one: bool = False
+    ) -> None:
+        """Look at the files; make the stages of those again that do not fit their part."""
+        files = [(n, one) for n, one in enumerate(self._sources) if isinstance(one, PartFile)]
+        for some in [[file] for file in files] if one_by_one else [files]:
+            for (at, _), error in zip(some, at_once(look, some), strict=True):
+                if failed(error):
+                    self._replace(at, error)
+
+    def _check_notes(self, one: tuple[int, PartFile]) -> None:
+        at, file = one
+        file.check()
+        part = self._rows_beside(at)
+        with file.groups() as groups:
+            if _noted(groups, file.rows, part) is None:
+                names = ["order_row", "place", "n_events"]
+                _check_all(_checked(groups.read(range(len(groups)), names), part), part)
+
+    def _rows_beside(self, at: int) -> Rows:
+        part = self._parts[at]
+        return Rows(len(part), part.events.rows if part.events else None)
 
     def _replace(self, at: int, error: Exception) -> None:
         """Make stages again whose file is not what was saved."""

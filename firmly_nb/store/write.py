@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -72,8 +73,15 @@ def stored_rows(
         Given to the order beside its own.
     keep_personal
         Whether names, streets, telephone numbers and e-mail addresses stay.
+
+    Raises
+    ------
+    ValueError
+        If an event comes out of turn, as in a journal; or if a value is none that JSON can hold.
     """
     start, events, end, cut_off, warnings = recording
+    if any(one.seq >= after.seq for one, after in pairwise(events)):
+        raise ValueError("an event comes out of turn")
     if tags:
         start = replace(start, tags={**tags, **start.tags})
     if not keep_personal:
@@ -111,6 +119,8 @@ def recorded_of(order: Row, rows: Sequence[Row]) -> Recorded:
     start = decode((order["start"] or "").encode())
     if not isinstance(start, Start):
         raise ValueError("the start is missing")  # noqa: TRY004 - of what was read
+    if start.recording_id != order["recording_id"]:
+        raise ValueError("the start is that of another order")
     records: list[Record] = [start, *(_event(row) for row in rows)]
     if order["end"] is not None:
         end = decode(order["end"].encode())

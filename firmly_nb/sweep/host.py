@@ -51,7 +51,7 @@ from firmly_nb.recorder.journal import (
 )
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import Job, Lease
-from firmly_nb.recorder.records import End, Record, Start, decode, encode, masked, start_of
+from firmly_nb.recorder.records import End, Record, Start, decode, encode_line, masked, start_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sweep.budget import Budget, Ledger
 from firmly_nb.sweep.pace import Pace, Schedule
@@ -490,7 +490,7 @@ class Station:
         # Not all of it could be written there.
         if not self.bench.keep_personal:
             records = [masked(record, start) for record in records]
-        return b"\n".join(map(encode, records)) + b"\n"
+        return b"".join(map(encode_line, records))
 
     def _tell_unless_recorded(self, number: int, kind: str, **about: Any) -> None:
         if number in self.slots:
@@ -639,7 +639,7 @@ class _Journals:
             records, _ = read_journal(self.paths[number])
         except (KeyError, JournalError):
             return b""
-        return b"\n".join(map(encode, records)) + b"\n"
+        return b"".join(map(encode_line, records))
 
 
 def card_name(card: Card | None) -> str | None:

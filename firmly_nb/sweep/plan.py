@@ -17,7 +17,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +31,7 @@ from firmly_nb.display.messages import coded_error, tells_names, unknown, withou
 from firmly_nb.display.text import printable
 from firmly_nb.options import check_tags, checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
-from firmly_nb.recorder.records import Start, checked_fields
+from firmly_nb.recorder.records import Start, checked_fields, decode
 from firmly_nb.sweep.budget import Budget
 from firmly_nb.sweep.pace import SCHEDULED
 
@@ -648,9 +647,8 @@ class PlanFile:
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:
-            text = (
-                f"The sweep's plan {path} is damaged: {without_code(problem)}. Begin a new sweep."
-            )
+            problem = without_code(problem).rstrip(".")
+            text = f"The sweep's plan {path} is damaged: {problem}. Begin a new sweep."
             raise coded_error(ValueError, "FNB513", text)
         return found
 
@@ -686,25 +684,51 @@ def kinds_of(plan: Plan) -> list[Any]:
     ]
 
 
-def recorded(journal: Path, run_ids: Iterable[str]) -> Iterator[tuple[list[Record], list[str]]]:
+def recorded(
+    journal: Path, run_ids: Iterable[str], *, to_resume: bool = False
+) -> Iterator[tuple[list[Record], list[str]]]:
     """Give out the recordings of some runs that are in the journals, with their warnings.
 
     Every journal is looked at: after a clock was set back, a file of the run can be older than it.
+
+    Raises
+    ------
+    JournalError
+        To resume a run, if a journal cannot be read that may be of it: its order was sent.
     """
     wanted = set(run_ids)
     for path in sorted(journal.glob("*/*.jsonl")):
-        if not path.is_file():
+        if not path.is_file() or path.parent.name == FOLDER:
             continue
-        with path.open("rb") as file:
-            # Its start is the first line: enough to see whose it is.
-            named = {found.decode() for found in NAMED_RUN.findall(file.readline())}
-            if not named & wanted:
+        try:
+            with path.open("rb") as file:
+                # Its start is the first line: enough to see whose it is.
+                line = file.readline()
+            named = {found.decode() for found in NAMED_RUN.findall(line)}
+            if not named & wanted and not (to_resume and _is_damaged(line)):
                 continue
-        with suppress(JournalError):
             records, warnings = read_journal(path)
-            # The same text may stand in a tag.
-            if isinstance(records[0], Start) and records[0].run_id in wanted:
-                yield records, warnings
+        except OSError as error:
+            if to_resume:
+                why = getattr(error, "strerror", None) or "its start is damaged"
+                text = (
+                    f"The journal {path} cannot be read: {why}. The run may have sent its order, "
+                    "and would send it again. Move the file out of the folder, or restore it. "
+                    "Nothing was sent."
+                )
+                raise coded_error(JournalError, "FNB522", text) from error
+            continue
+        # The same text may stand in a tag.
+        if isinstance(records[0], Start) and records[0].run_id in wanted:
+            yield records, warnings
+
+
+def _is_damaged(line: bytes) -> bool:
+    """Say whether a journal's first line cannot be read; one without end is of no order sent."""
+    try:
+        return line.endswith(b"\n") and not decode(line)
+    except ValueError:
+        return True
 
 
 def _path(journal: Path, run_id: str) -> Path:

@@ -663,7 +663,7 @@ def _earlier(benches: Sequence[Bench], file: StudyFile) -> dict[int, list[Record
         for block in range(1, file.blocks + 1)
     }
     for journal in dict.fromkeys(bench.journal for bench in benches):
-        for records, warnings in recorded(journal, ids):
+        for records, warnings in recorded(journal, ids, to_resume=True):
             rec = Recording(records, warnings)
             found.setdefault(ids[str(rec.summary()["run_id"])], []).append(rec)
     return found

@@ -531,7 +531,8 @@ def _earlier(benches: Sequence[Bench], run: Run, before: PlanFile | None) -> lis
     if before is None:
         return []
     journals = dict.fromkeys(bench.journal for bench in benches)
-    found = [one for path in journals for one in recorded(path, [before.run_id])]
+    ids = [before.run_id]
+    found = [one for path in journals for one in recorded(path, ids, to_resume=True)]
     for records, _ in found:
         run.was_done(records)
     return [Recording(*kept) for kept in found]

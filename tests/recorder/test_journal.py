@@ -44,6 +44,11 @@ def write(folder, *records, **options):
     return journal.path
 
 
+def older_lines(path):
+    """The lines as a version without checksums wrote them."""
+    return [re.sub(rb',"crc32":"[0-9a-f]{8}"}$', b"}", x) for x in path.read_bytes().split(b"\n")]
+
+
 def test_what_is_written_can_be_read(tmp_path):
     records = [START, event(1, {"a": 1}), event(2), END]
     path = write(tmp_path, *records)
@@ -318,7 +323,7 @@ WRONG = [
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_an_event_whose_values_have_wrong_types_is_left_out_and_said(tmp_path, name, value):
     path = write(tmp_path, START, event(1), event(2), END)
-    lines = path.read_bytes().split(b"\n")
+    lines = older_lines(path)
     lines[1] = orjson.dumps(json.loads(lines[1]) | {name: "?"}).replace(
         b'"?"', json.dumps(value).encode()
     )
@@ -338,7 +343,7 @@ YEAR_NS = 366 * 86_400 * 10**9
 )  # fmt: skip
 def test_an_event_at_an_impossible_time_is_in_no_table(tmp_path, name, value):
     path = write(tmp_path, START, event(1), event(2), event(3), END)
-    lines = path.read_bytes().split(b"\n")
+    lines = older_lines(path)
     lines[2] = json.dumps(json.loads(lines[2]) | {name: value}).encode()
     path.write_bytes(b"\n".join(lines))
     [rec] = fnb.load(path)
@@ -354,7 +359,7 @@ def test_an_event_at_an_impossible_time_is_in_no_table(tmp_path, name, value):
 )  # fmt: skip
 def test_an_end_that_no_recorder_writes_is_left_out_and_said(tmp_path, name, value):
     path = write(tmp_path, START, event(1), END)
-    lines = path.read_bytes().split(b"\n")
+    lines = older_lines(path)
     lines[2] = json.dumps(json.loads(lines[2]) | {name: value}).encode()
     path.write_bytes(b"\n".join(lines))
     records, warnings = read_journal(path)
@@ -374,7 +379,7 @@ def test_an_end_that_no_recorder_writes_is_left_out_and_said(tmp_path, name, val
 def test_one_journal_with_a_wrong_start_costs_no_other(tmp_path, name, value):
     whole = write(tmp_path, replace(START, recording_id="whole"), event(1), END)
     path = write(tmp_path, START, event(1), END)
-    lines = path.read_bytes().split(b"\n")
+    lines = older_lines(path)
     lines[0] = json.dumps(json.loads(lines[0]) | {name: value}).encode()
     path.write_bytes(b"\n".join(lines))
     found = fnb.load(tmp_path)
@@ -391,9 +396,40 @@ def test_a_set_says_that_a_journal_in_it_is_damaged(tmp_path):
     found = fnb.load(tmp_path)
     assert found.warnings == [f"{path}: 1 damaged line is left out. rec.warnings says which."]
     assert str(path) in repr(found)
+    assert read_journal(path)[0] == [START, event(2), END]
     # A recorder that was killed in the middle of a line damaged nothing.
     path.write_bytes(whole[:-5])
     assert fnb.load(tmp_path).warnings == []
+
+
+def test_a_journal_of_a_version_without_checksums_is_read(tmp_path):
+    path = write(tmp_path, START, event(1), END)
+    path.write_bytes(b"\n".join(older_lines(path)))
+    assert read_journal(path) == ([START, event(1), END], [])
+
+
+def test_a_value_that_is_not_what_was_written_is_told(tmp_path):
+    """It is a possible one: only the checksum of its line tells."""
+    path = write(tmp_path, START, event(1), event(2), END)
+    path.write_bytes(path.read_bytes().replace(b'"t_ns":2000', b'"t_ns":2001'))
+    records, warnings = read_journal(path)
+    assert records == [START, event(1), END]
+    assert warnings == ["line 3 of the journal is damaged and was left out"]
+
+
+@pytest.mark.parametrize("damaged", [b'"started_at_ns":1', b'"kind":"start"', b'{"recording_id":'])
+def test_an_order_whose_start_is_damaged_gives_none_of_its_records_to_another(tmp_path, damaged):
+    """In a file of several orders its end came to be that of the order before."""
+    ids = ("r1", "r2", "r3")
+    names = [write(tmp_path, replace(START, recording_id=one), event(1), END) for one in ids]
+    names[1].write_bytes(names[1].read_bytes().replace(damaged, damaged[:-1] + b"?", 1))
+    path = tmp_path / "several.jsonl"
+    path.write_bytes(b"".join(name.read_bytes() for name in names))
+    found = fnb.load(path)
+    assert [rec.recording_id for rec in found] == ["r1", "r3"]
+    assert [len(rec.records()) for rec in found] == [3, 3]
+    assert [text[:6] for text in found[0].warnings] == ["line 4", "line 5", "line 6"]
+    assert "3 damaged lines are left out" in found.warnings[0]
 
 
 def test_a_pipe_among_journals_is_not_waited_for(tmp_path):

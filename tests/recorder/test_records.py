@@ -8,6 +8,8 @@ import gc
 import json
 import pickle
 import tracemalloc
+import zlib
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import orjson
@@ -29,6 +31,7 @@ from firmly_nb.recorder.records import (
     Start,
     decode,
     encode,
+    encode_line,
     error_beside,
     masked,
     outline,
@@ -311,19 +314,45 @@ def test_a_list_of_which_the_first_value_tells_less_has_no_outline():
     assert outline({"data": [{}, *LARGE["a list of carts"]]}) is None
 
 
+PLACED = {"order": {"platform_order_number": "T-1", "line_items": LINES}}
+LARGE_EVENT = Event(1, "x", PLACED, 9, 9, "user", 0.0, 1, False, 0.0, 9)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [(b"T-1", b"T-2"), (b"WS12", b"WS13"), (b'"seq":1', b'"seq":2'), (b"crc32", b"crc33")],
 )
-def test_a_large_record_that_was_changed_tells_what_stands_in_it_now(old, new):
+def test_a_large_record_of_an_older_version_that_was_changed_tells_what_stands_in_it(old, new):
     """Where the line is not as it was written, its outline may tell of another order."""
-    data = {"order": {"platform_order_number": "T-1", "line_items": LINES}}
-    line = encode(Event(1, "x", data, 9, 9, "user", 0.0, 1, False, 0.0, 9))
+    values, text = LARGE_EVENT.changed().packed().parts()
+    head = orjson.dumps(values)[:-1]
+    line = b'%b,"crc32":%d,"data":%b}' % (head, zlib.crc32(text, zlib.crc32(head)), text)
+    assert decode(line) == LARGE_EVENT
     last = line.rindex(old)
     changed = line[:last] + new + line[last + len(old) :]
     for each in (line.replace(old, new, 1), changed, line.replace(old, new)):
         assert decode(each).data == orjson.loads(each)["data"]
         assert decode(each).outline == outline(orjson.loads(each)["data"])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Start("r", 0, "simulator", "a.test", [{"quantity": 2}], True, "warm", 9),
+        Event(1, "x", {"cart": {"total": 500}}, 9, 9, "user", 0.0, 1, False, 0.0, 9),
+        LARGE_EVENT,
+        End("placed", 9, confirmation={"order": "T-1"}),
+    ],
+)
+def test_a_turned_bit_of_any_line_is_told_or_changes_nothing(record):
+    line = encode_line(record)
+    assert (decode(line), orjson.loads(line)["kind"]) == (record, record.kind)
+    bits = range(8 * len(line))
+    for bit in {*bits[:160], *bits[-480:], *bits[:: len(bits) // 100]}:
+        turned = bytearray(line)
+        turned[bit // 8] ^= 1 << bit % 8
+        with suppress(ValueError):
+            assert decode(bytes(turned)) == record
 
 
 @pytest.mark.parametrize("cut", [1, 2, 100, 100_000, -30])

@@ -7,6 +7,7 @@ import html
 import json
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -303,6 +304,15 @@ def test_the_page_is_as_readable_as_any_new_file(made, tmp_path):
     other = tmp_path / "other"
     other.touch()
     assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_full_disk_is_said_with_what_to_do(made, tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(import_module("firmly_nb.report.report"), "write_whole", full)
+    with pytest.raises(OSError, match=r"x\.html cannot be written: No space .*Free space, or"):
+        fnb.report(made(1), tmp_path / "x.html", pictures=False)
 
 
 def test_nothing_to_report_and_a_folder_as_target_are_said(made, tmp_path):

@@ -137,9 +137,10 @@ def how_it_reads(folder, expected):
     try:
         found = fnb.load(folder)
         tables = {name: getattr(found, name) for name in TABLES}
+        told = {rec.recording_id: rec.warnings for rec in found}
     except StoreError:
         return REFUSED
-    if found.warnings:
+    if found.warnings or told != {rec.recording_id: rec.warnings for rec in expected}:
         return WARNED
     for name in TABLES:
         same_table(tables[name], getattr(expected, name))

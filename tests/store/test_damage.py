@@ -413,3 +413,14 @@ def test_a_recording_that_two_parts_hold_is_there_once(folder):
     assert ids(found) == [f"r{n}" for n in range(1, 9)]
     assert len(found.events) == 18
     assert path.exists()
+
+
+def test_a_path_below_a_folder_that_nobody_may_look_into_is_refused(folder, monkeypatch):
+    """The rights of root have no bounds: the error is what the system gives to others."""
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    with pytest.raises(PermissionError, match=r"set cannot be read: .*Check the folders above"):
+        fnb.load(folder)

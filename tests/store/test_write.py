@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import firmly_nb as fnb
 from firmly_nb.store.files import KINDS
 from tests.recorder.test_records import ends, events, starts, text
-from tests.store.stored_recordings import same, same_table, several
+from tests.store.stored_recordings import placed, same, same_table, several
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_real_orders_come_back_too(tmp_path, lab):
 
 
 def with_end(told, end):
+    told = [replace(event, seq=number) for number, event in enumerate(told, start=1)]
     return [*told, end] if end else told
 
 
@@ -85,6 +86,16 @@ def test_odd_records_come_back_as_they_were(made):
     for rec in made:
         assert found[rec.recording_id].records() == rec.records()
         assert found[rec.recording_id].warnings == rec.warnings
+
+
+@pytest.mark.parametrize("seqs", [(1, 1), (2, 1)])
+def test_an_order_whose_events_come_out_of_turn_is_left_out_and_said(tmp_path, seqs):
+    """As its journal would be read without them: in a set such rows are damage."""
+    start, *told = placed(1).records()
+    odd = [replace(event, seq=seq) for event, seq in zip(told, seqs, strict=False)]
+    saved = fnb.Recordings([fnb.Recording([start, *odd]), placed(2)]).save(tmp_path)
+    assert (saved.added, len(fnb.load(tmp_path))) == (1, 1)
+    assert "'r1' was left out, it does not fit the tables: an event comes" in saved.left_out[0]
 
 
 def test_the_order_is_that_of_time(tmp_path, recs):

@@ -262,6 +262,20 @@ def test_a_damaged_plan_is_said_and_touches_nothing(lab):
         lab.sweep(ORDER, resume="torn", progress=False)
 
 
+@pytest.mark.parametrize("damaged", [b'"domain"', b'"run_id":"torn', b'"kind":"start"'])
+def test_an_order_whose_journal_is_damaged_is_not_sent_again(lab, damaged):
+    """Of a journal that nobody could read the order counted as not sent."""
+    lab.sweep(ORDER, count=1, run_id="torn", progress=False)
+    [path] = lab.journal.glob("*/*.jsonl")
+    (path.parent / "begun.jsonl").write_bytes(path.read_bytes()[:40])  # no order was sent
+    path.write_bytes(path.read_bytes().replace(damaged, damaged[:-2] + b"?" + damaged[-1:], 1))
+    with pytest.raises(OSError, match=rf"{path.name} cannot be read.* Nothing was sent\."):
+        lab.sweep(ORDER, resume="torn", count=2, progress=False)
+    assert len([*lab.journal.glob("*/*.jsonl")]) == 2
+    path.unlink()
+    assert len(lab.sweep(ORDER, resume="torn", count=2, progress=False)) == 2
+
+
 def test_a_full_or_read_only_disk_sends_nothing(connect, tmp_path):
     (tmp_path / "file").write_text("no folder")
     lab = connect(journal=tmp_path / "file" / "journals")
