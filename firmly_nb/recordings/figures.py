@@ -93,10 +93,8 @@ def order_ends(stored_set: StoredSet, rows: Rows, table: Table) -> pd.DataFrame:
 
 def _order_columns(
     stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]
-) -> dict[str, pd.Series[Any]]:
+) -> dict[str, Any]:
     """Return columns of some orders; what older versions did not write is made of others."""
-    import pandas as pd
-
     own = {SCHEDULED_PLACED, "started_at"}
     stored = {"merchant" if c.name == "domain" else c.name: c for c in wanted if c.name not in own}
     found = {name: _Column(column, len(rows)) for name, column in stored.items()}
@@ -118,8 +116,7 @@ def _order_columns(
     # What is a column of the table already need not stay as it was read.
     columns = {column.name: found.pop(name).whole() for name, column in stored.items()}
     if any(column.name == "started_at" for column in wanted):
-        starts = stored_set.starts[rows].view("datetime64[ns]")
-        columns["started_at"] = pd.Series(starts, copy=False).dt.tz_localize("UTC")
+        columns["started_at"] = stored_set.starts[rows]
     if any(column.name == SCHEDULED_PLACED for column in wanted):
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
     return columns
@@ -176,17 +173,23 @@ class _Column:
         return self._values
 
     def _all(self) -> NDArray[Any]:
-        if self._values is not None:
-            return self._values
-        return np.full(self._size, self._nothing if self._one is None else self._one, self._dtype)
+        return self._alike(self._size) if self._values is None else self._values
+
+    def _alike(self, size: int) -> NDArray[Any]:
+        return np.full(size, self._nothing if self._one is None else self._one, self._dtype)
 
     def whole(self) -> pd.Series[Any]:
         """Return all values."""
         import pandas as pd
 
-        values: Any = self._all()
-        if not self._is_number:
-            values = categorical(values, [*self._texts])
+        texts = [*self._texts]
+        values: Any
+        if self._is_number:
+            values = self._all()
+        elif self._values is None:  # they need not be looked through
+            values = categorical(self._alike(min(self._size, 1)), texts).repeat(self._size)
+        else:
+            values = categorical(self._values, texts)
         return pd.Series(values, dtype=self._column.dtype, copy=False)
 
 
