@@ -304,7 +304,7 @@ def _steepness(series: Floats) -> Floats:
 
 
 def _off_line(series: Floats) -> Floats:
-    t = np.arange(len(series)) - (len(series) - 1) / 2
+    t = np.arange(len(series), dtype=np.float64) - (len(series) - 1) / 2
     return np.asarray(series - series.mean() - product(series, t) / product(t, t) * t)
 
 

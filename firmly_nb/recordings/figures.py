@@ -91,9 +91,7 @@ def order_ends(stored_set: StoredSet, rows: Rows, table: Table) -> pd.DataFrame:
     return compact(table, columns | {"recording_id": np.arange(len(rows), dtype=np.int32)})
 
 
-def _order_columns(
-    stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]
-) -> dict[str, Any]:
+def _order_columns(stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]) -> dict[str, Any]:
     """Return columns of some orders; what older versions did not write is made of others."""
     own = {SCHEDULED_PLACED, "started_at"}
     stored = {"merchant" if c.name == "domain" else c.name: c for c in wanted if c.name not in own}
@@ -114,7 +112,7 @@ def _order_columns(
     if there:
         _read_orders(stored_set, there, number, take)
     # What is a column of the table already need not stay as it was read.
-    columns = {column.name: found.pop(name).whole() for name, column in stored.items()}
+    columns: dict[str, Any] = {c.name: found.pop(name).whole() for name, c in stored.items()}
     if any(column.name == "started_at" for column in wanted):
         columns["started_at"] = stored_set.starts[rows]
     if any(column.name == SCHEDULED_PLACED for column in wanted):
@@ -169,27 +167,25 @@ class _Column:
             if not np.ndim(values) and self._one in {None, values}:
                 self._one = values
             else:
-                self._values = self._all()
+                self._values = self._all().copy()
         return self._values
 
     def _all(self) -> NDArray[Any]:
-        return self._alike(self._size) if self._values is None else self._values
-
-    def _alike(self, size: int) -> NDArray[Any]:
-        return np.full(size, self._nothing if self._one is None else self._one, self._dtype)
+        if self._values is not None:
+            return self._values
+        one = self._nothing if self._one is None else self._one
+        return np.broadcast_to(np.array(one, self._dtype), self._size)
 
     def whole(self) -> pd.Series[Any]:
         """Return all values."""
         import pandas as pd
 
         texts = [*self._texts]
-        values: Any
-        if self._is_number:
-            values = self._all()
-        elif self._values is None:  # they need not be looked through
-            values = categorical(self._alike(min(self._size, 1)), texts).repeat(self._size)
-        else:
-            values = categorical(self._values, texts)
+        values: Any = self._all()
+        if self._values is None and not self._is_number:  # they need not be looked through
+            values = categorical(values[:1], texts).repeat(self._size)
+        elif not self._is_number:
+            values = categorical(values, texts)
         return pd.Series(values, dtype=self._column.dtype, copy=False)
 
 
