@@ -22,7 +22,7 @@ from firmly_nb.display.text import (
     stated_percent,
 )
 from firmly_nb.display.text import uncertainty as bound
-from firmly_nb.latency.columns import ended_ms, floats, is_value, positions
+from firmly_nb.latency.columns import ended_ms, floats, is_value, positions, some_of
 from firmly_nb.latency.quantiles import estimate
 from firmly_nb.latency.stages import (
     BUFFERED,
@@ -357,16 +357,13 @@ def _late_start(orders: pd.DataFrame) -> _Caveat | None:
     if "schedule_lag_ms" not in orders:
         return None
     counted = ~is_value(orders["outcome"], CANCELLED)
-    lag_ms = floats(orders["schedule_lag_ms"])[counted]
-    p99 = estimate(lag_ms[~np.isnan(lag_ms)], 0.99)
+    lag_ms = some_of(floats(orders["schedule_lag_ms"]), counted)
+    p99 = estimate(lag_ms, 0.99)
     if np.isnan(p99):
         return None
-    placed_ms = floats(orders["time_to_order_placed_ms"])[counted]
-    took_ms = placed_ms[~np.isnan(placed_ms)]
-    if not len(took_ms) and "order_latency_ms" in orders:
-        took_ms = ended_ms(orders)[counted]
-        took_ms = took_ms[~np.isnan(took_ms)]
-    median = estimate(took_ms, 0.5)
+    median = estimate(some_of(floats(orders["time_to_order_placed_ms"]), counted), 0.5)
+    if np.isnan(median) and "order_latency_ms" in orders:
+        median = estimate(some_of(ended_ms(orders), counted), 0.5)
     # Of orders without any time nothing can be late.
     if not p99 > LATE * median:
         return None

@@ -149,6 +149,17 @@ def floats(column: pd.Series) -> Floats:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
+def some_of(values: NDArray[Any], wanted: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the values that are wanted; of all of them no copy is made.
+
+    Examples
+    --------
+    >>> some_of(np.array([1.0, 2.0]), np.array([False, True])).tolist()
+    [2.0]
+    """
+    return values if wanted.all() else values[wanted]
+
+
 def flags(table: pd.DataFrame, name: str) -> NDArray[np.bool_]:
     """Return a column of truth values; where it is missing or null, false.
 

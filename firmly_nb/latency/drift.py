@@ -36,7 +36,15 @@ from firmly_nb.latency.columns import coded, floats, is_value, starts
 from firmly_nb.latency.quantiles import log_times
 from firmly_nb.latency.runs import runs_of
 from firmly_nb.latency.stages import Gatherings, blocks_of
-from firmly_nb.neighbours import LAG_ALARM, Noise, alike_noise, neighbours_alike, noise_of, ranked
+from firmly_nb.neighbours import (
+    LAG_ALARM,
+    Noise,
+    alike_noise,
+    neighbours_alike,
+    noise_of,
+    product,
+    ranked,
+)
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
@@ -296,8 +304,8 @@ def _steepness(series: Floats) -> Floats:
 
 
 def _off_line(series: Floats) -> Floats:
-    t = np.arange(len(series)) - (len(series) - 1) / 2
-    return np.asarray(series - series.mean() - float(_slopes(series[None])[0]) * t)
+    t = np.arange(len(series), dtype=np.float64) - (len(series) - 1) / 2
+    return np.asarray(series - series.mean() - product(series, t) / product(t, t) * t)
 
 
 def _off_steps(series: Floats, places: Sequence[int]) -> Floats:
@@ -605,8 +613,8 @@ def _trend(runs: list[Floats]) -> float:
     for x in runs:
         position, rank = np.arange(len(x)) / len(x), ranked(x) / len(x)
         position, rank = position - position.mean(), rank - rank.mean()
-        found += float(position @ rank)
-        variance += float((position @ position) * (rank @ rank)) / (len(x) - 1)
+        found += product(position, rank)
+        variance += product(position, position) * product(rank, rank) / (len(x) - 1)
     return float(2 * ndtr(-abs(found) / math.sqrt(variance * wider))) if variance > 0 else 1.0
 
 

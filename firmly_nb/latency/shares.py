@@ -212,7 +212,7 @@ def success_over(flags: ArrayLike, units: Units, level: float = 0.95) -> Share:
 
 def _share_over(x: NDArray[np.bool_], basis: Dependence, level: float) -> Share:
     """Return a share with the interval that such a dependence allows."""
-    k, n = int(x.sum()), len(x)
+    k, n = int(np.count_nonzero(x)), len(x)
     told = replace(basis, codes=None)
     if basis.unit == "none":
         return Share(k, n, k / n, 0.0, 1.0, told)

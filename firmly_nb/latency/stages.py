@@ -622,12 +622,14 @@ class Gatherings:
 
     def __init__(self, orders: pd.DataFrame) -> None:
         self._orders = orders
+        self._found: Gathered | None = None
         self._gathered = np.zeros(len(orders), dtype=bool)
         self._reached = np.zeros(len(orders), dtype=np.int32)
 
     def add(self, block: StageBlock, own: NDArray[np.int8] | None = None) -> None:
         """Look at a stage; reasons do not matter here."""
         del own
+        self._found = None
         is_there = ~np.isnan(block.duration_ms)
         if is_each(block.orders, len(self._reached)):  # of millions no place need be looked up
             self._gathered[:] = block.gathered
@@ -642,6 +644,11 @@ class Gatherings:
 
     def found(self) -> Gathered:
         """Return what was found."""
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    def _find(self) -> Gathered:
         gathered = self._gathered
         if not gathered.any():
             return Gathered(gathered, frozenset(), gathered)

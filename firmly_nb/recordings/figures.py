@@ -92,12 +92,8 @@ def order_ends(stored_set: StoredSet, rows: Rows, table: Table) -> pd.DataFrame:
     return compact(table, columns | {"recording_id": np.arange(len(rows), dtype=np.int32)})
 
 
-def _order_columns(
-    stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]
-) -> dict[str, pd.Series[Any]]:
+def _order_columns(stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]) -> dict[str, Any]:
     """Return columns of some orders; what older versions did not write is made of others."""
-    import pandas as pd
-
     own = {SCHEDULED_PLACED, "started_at"}
     stored = {"merchant" if c.name == "domain" else c.name: c for c in wanted if c.name not in own}
     found = {name: _Column(column, len(rows)) for name, column in stored.items()}
@@ -117,10 +113,9 @@ def _order_columns(
     if there:
         _read_orders(stored_set, there, number, take)
     # What is a column of the table already need not stay as it was read.
-    columns = {column.name: found.pop(name).whole() for name, column in stored.items()}
+    columns: dict[str, Any] = {c.name: found.pop(name).whole() for name, c in stored.items()}
     if any(column.name == "started_at" for column in wanted):
-        starts = stored_set.starts[rows].view("datetime64[ns]")
-        columns["started_at"] = pd.Series(starts, copy=False).dt.tz_localize("UTC")
+        columns["started_at"] = stored_set.starts[rows]
     if any(column.name == SCHEDULED_PLACED for column in wanted):
         columns[SCHEDULED_PLACED] = columns["time_to_order_placed_ms"] + columns["schedule_lag_ms"]
     return columns
@@ -173,21 +168,25 @@ class _Column:
             if not np.ndim(values) and self._one in {None, values}:
                 self._one = values
             else:
-                self._values = self._all()
+                self._values = self._all().copy()
         return self._values
 
     def _all(self) -> NDArray[Any]:
         if self._values is not None:
             return self._values
-        return np.full(self._size, self._nothing if self._one is None else self._one, self._dtype)
+        one = self._nothing if self._one is None else self._one
+        return np.broadcast_to(np.array(one, self._dtype), self._size)
 
     def whole(self) -> pd.Series[Any]:
         """Return all values."""
         import pandas as pd
 
+        texts = [*self._texts]
         values: Any = self._all()
-        if not self._is_number:
-            values = categorical(values, [*self._texts])
+        if self._values is None and not self._is_number:  # they need not be looked through
+            values = categorical(values[:1], texts).repeat(self._size)
+        elif not self._is_number:
+            values = categorical(values, texts)
         return pd.Series(values, dtype=self._column.dtype, copy=False)
 
 

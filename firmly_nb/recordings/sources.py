@@ -282,7 +282,10 @@ class Source(Protocol):
     def ids(self, rows: Rows) -> list[str]:
         """Return the recording ids."""
 
-    def started_at_ns(self, rows: Rows) -> list[int]:
+    def id_array(self, rows: Rows) -> Any:
+        """Return the recording ids as an array of Arrow's, or as chunks of one."""
+
+    def started_at_ns(self, rows: Rows) -> NDArray[np.int64]:
         """Return when each began, in Unix nanoseconds by the wall clock; 0 if not known."""
 
     def cut_off(self, rows: Rows) -> list[bool]:
@@ -331,6 +334,13 @@ class Source(Protocol):
         """Return a table of ``RELATIONS`` as a DuckDB relation."""
 
 
+def array_of_ids(ids: list[str]) -> Any:
+    """Return ids as an array of Arrow's."""
+    import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+
+    return pa.array(ids, pa.string())
+
+
 class Held:
     """Recordings in memory."""
 
@@ -351,9 +361,14 @@ class Held:
         """Return the recording ids."""
         return [start.recording_id for start, *_ in self._recorded(rows)]
 
-    def started_at_ns(self, rows: Rows) -> list[int]:
+    def id_array(self, rows: Rows) -> Any:
+        """Return the recording ids."""
+        return array_of_ids(self.ids(rows))
+
+    def started_at_ns(self, rows: Rows) -> NDArray[np.int64]:
         """Return when each began."""
-        return [began_ns(each.start, each.end) or 0 for each in self._recorded(rows)]
+        found = [began_ns(each.start, each.end) or 0 for each in self._recorded(rows)]
+        return np.array(found, dtype=np.int64)
 
     def cut_off(self, rows: Rows) -> list[bool]:
         """Return for each whether it has no end."""
@@ -495,12 +510,13 @@ class Selection:
                 shifts.append(begins.get(source, begin) - was)
                 begin += len(source) if isinstance(source, Held) else 0
             chosen.append(selection.chosen + np.array(shifts)[selection.owners])
-        first: dict[str, int] = {}
-        for position, recording_id in enumerate(x for each in selections for x in each.ids()):
-            first.setdefault(recording_id, position)
-        positions = np.array(list(first.values()), dtype=np.int64)
+        numbers = np.concatenate(_numbered_ids(selections))
+        first = np.full(numbers.max(initial=-1) + 1, -1)
+        # Of several assignments to one place the last one stays.
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+        positions = np.sort(first[first >= 0])
         if by_time:
-            started = np.array([x for each in selections for x in each.started_at_ns()])
+            started = np.concatenate([each.started_at_ns() for each in selections])
             positions = positions[np.argsort(started[positions], kind="stable")]
         return cls(sources, np.concatenate(chosen)).take(positions)
 
@@ -548,18 +564,13 @@ class Selection:
 
     def numbered_with(self, other: Selection) -> tuple[Rows, Rows]:
         """Return a number for each id of both selections; of some of the same no id is read."""
-        pairs = zip(self.sources, other.sources, strict=False)
-        if len(self.sources) == len(other.sources) and all(a is b for a, b in pairs):
-            return self.chosen, other.chosen
-        import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
+        own, others = _numbered_ids([self, other])
+        return own, others
 
-        ids = pa.array([*self.ids(), *other.ids()], pa.string())
-        numbers = ids.dictionary_encode().indices.to_numpy()
-        return numbers[: len(self)], numbers[len(self) :]
-
-    def started_at_ns(self) -> list[int]:
+    def started_at_ns(self) -> NDArray[np.int64]:
         """Return when each began, by the wall clock, in Unix nanoseconds."""
-        return self._values(lambda source, rows: source.started_at_ns(rows))
+        found = np.concatenate([source.started_at_ns(rows) for source, rows in self.split])
+        return found if len(self.split) == 1 else found[np.argsort(self.by_source)]
 
     def cut_off(self) -> list[bool]:
         """Return for each whether it has no end."""
@@ -589,12 +600,12 @@ class Selection:
         import pandas as pd
 
         joined = pd.concat([one.astype("object") for one in found], ignore_index=True)
-        return joined.iloc[np.argsort(self._positions)].reset_index(drop=True).rename(name)
+        return joined.iloc[np.argsort(self.by_source)].reset_index(drop=True).rename(name)
 
     @cached_property
     def read(self) -> _Ends:
         """Input of the statistics."""
-        return _Ends(self.split, self._positions if len(self.split) > 1 else self.chosen[:0])
+        return _Ends(self.split, self.by_source if len(self.split) > 1 else self.chosen[:0])
 
     @cached_property
     def ends(self) -> _Ends | None:
@@ -631,7 +642,7 @@ class Selection:
         if len(self.sources) == 1:
             return [(self.sources[0], self.chosen)]
         ends = np.cumsum(np.bincount(self.owners, minlength=len(self.sources)))
-        rows = np.split(self.chosen[self._positions], ends[:-1])
+        rows = np.split(self.chosen[self.by_source], ends[:-1])
         split = [
             (source, mine - begin)
             for source, mine, begin in zip(self.sources, rows, self.begins, strict=False)
@@ -640,7 +651,7 @@ class Selection:
         return split or [(self.sources[-1], self.chosen)]
 
     @cached_property
-    def _positions(self) -> Rows:
+    def by_source(self) -> Rows:
         """Positions of the recordings as they come source by source."""
         return np.argsort(self.owners, kind="stable")
 
@@ -649,7 +660,33 @@ class Selection:
         found = [value for source, rows in self.split for value in of(source, rows)]
         if len(self.split) == 1:
             return found
-        return [found[position] for position in np.argsort(self._positions).tolist()]
+        return [found[position] for position in np.argsort(self.by_source).tolist()]
+
+
+def _numbered_ids(selections: Sequence[Selection]) -> list[Rows]:
+    """Return a number for each id of some selections; where all have the same sources none is read.
+
+    Ids of millions of orders stay in Arrow's arrays: as texts of Python they would take long.
+    """
+    if all(_are_same(each, selections[0]) for each in selections):
+        return [each.chosen for each in selections]
+    import pyarrow as pa
+
+    ids = [source.id_array(rows) for each in selections for source, rows in each.split]
+    chunks = (one.chunks if isinstance(one, pa.ChunkedArray) else [one] for one in ids)
+    coded = pa.chunked_array(chain.from_iterable(chunks), pa.string()).dictionary_encode()
+    numbers = np.concatenate([np.empty(0, np.int32), *(c.indices.to_numpy() for c in coded.chunks)])
+    ends = np.cumsum([len(each) for each in selections])
+    found = zip(selections, np.split(numbers, ends[:-1]), strict=True)
+    return [own if len(each.split) == 1 else own[np.argsort(each.by_source)] for each, own in found]
+
+
+def _are_same(a: Selection, b: Selection) -> bool:
+    """Say whether two selections have the same sources, in which no id comes twice."""
+    pairs = zip(a.sources, b.sources, strict=False)
+    return len(a.sources) == len(b.sources) and all(
+        one is other and not isinstance(one, Held) for one, other in pairs
+    )
 
 
 class _Ends:

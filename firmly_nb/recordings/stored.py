@@ -201,13 +201,16 @@ class Stored:
 
     def ids(self, rows: Positions) -> list[str]:
         """Return the recording ids."""
-        found: list[str] = self._set.recording_ids.take(pa.array(rows)).to_pylist()
+        found: list[str] = self.id_array(rows).to_pylist()
         return found
 
-    def started_at_ns(self, rows: Positions) -> list[int]:
+    def id_array(self, rows: Positions) -> pa.ChunkedArray:
+        """Return the recording ids."""
+        return self._set.recording_ids.take(pa.array(rows))
+
+    def started_at_ns(self, rows: Positions) -> Positions:
         """Return when each began."""
-        found: list[int] = self._set.started_at_ns[rows].tolist()
-        return found
+        return self._set.started_at_ns[rows]
 
     def cut_off(self, rows: Positions) -> list[bool]:
         """Return for each whether it has no end."""

@@ -24,6 +24,7 @@ from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_ENDS,
     ORDER_NOTES,
+    array_of_ids,
     compact,
     event_counts,
     numbered,
@@ -219,9 +220,14 @@ class ToldSource:
         """Return the recording ids."""
         return [self._given.ids[row] for row in rows.tolist()]
 
-    def started_at_ns(self, rows: Rows) -> list[int]:
+    def id_array(self, rows: Rows) -> Any:
+        """Return the recording ids."""
+        return array_of_ids(self.ids(rows))
+
+    def started_at_ns(self, rows: Rows) -> NDArray[np.int64]:
         """Return when each began; 0 where that is not known."""
-        return [self._columns["started_at"][row] or 0 for row in rows.tolist()]
+        found = [self._columns["started_at"][row] or 0 for row in rows.tolist()]
+        return np.array(found, dtype=np.int64)
 
     def cut_off(self, rows: Rows) -> list[bool]:
         """Return for each that it has an end."""

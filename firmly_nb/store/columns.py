@@ -79,7 +79,7 @@ class PartFile:
         try:
             # Opened here, its file system need not be looked for.
             with pa.OSFile(str(path)) as source:
-                file = pq.ParquetFile(source)
+                file = _opened(source)
                 metadata = file.metadata
                 # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
                 schema = file.schema_arrow
@@ -149,7 +149,7 @@ class PartFile:
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
         with self._source() as source:
-            file = pq.ParquetFile(source, metadata=self._metadata, page_checksum_verification=True)
+            file = _opened(source, self._metadata, page_checksum_verification=True)
             known = set(self._names)
             if "reordered" not in known:
                 # Older versions wrote the sum of both counters under this name.
@@ -166,8 +166,13 @@ class PartFile:
     def groups(self) -> Iterator[RowGroups]:
         """Open a file that is what was saved, and give its groups of rows."""
         with self._source() as source:
-            file = pq.ParquetFile(source, metadata=self._metadata)
+            file = _opened(source, self._metadata)
             yield RowGroups(file, self._names, told=self.is_known)
+
+
+def _opened(source: Any, metadata: Any = None, **options: bool) -> pq.ParquetFile:
+    """Open a Parquet file without threads of Arrow's: to wait for them takes as long as to read."""
+    return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, **options)
 
 
 class Same(NamedTuple):
