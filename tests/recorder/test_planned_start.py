@@ -28,7 +28,7 @@ START = Start(
     items=[],
     sse=True,
     connection="warm",
-    timeout_s=5.0,
+    timeout_s=60.0,
 )
 
 pytestmark = pytest.mark.anyio
