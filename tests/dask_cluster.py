@@ -15,6 +15,9 @@ from tests.ports import free_port
 
 DASK = Path(sys.executable).with_name("dask")
 RELAY = Path(__file__).with_name("dask_relay.py")
+# What an order on a host runs. Imported for the first order instead, it may take longer on a busy
+# machine than a sweep waits for a host that was never asked before (``cluster.CONNECT_S``).
+RUNS = "firmly_nb.sweep.host"
 WAIT_S = 240.0
 NAMES = ("lima", "paris", "tokyo")
 
@@ -77,7 +80,8 @@ class Cluster:
             words = [f"tcp://127.0.0.1:{relay.out}"]
             words += ["--listen-address", f"tcp://127.0.0.1:{relay.own}"]
             words += ["--contact-address", f"tcp://127.0.0.1:{relay.back}"]
-        self._start(name, "worker", *words, "--name", name, "--nthreads", "1")
+        words += ["--name", name, "--nthreads", "1", "--preload", RUNS]
+        self._start(name, "worker", *words)
 
     def pid(self, name):
         """The process that drives the orders of a host: the nanny's child."""

@@ -27,6 +27,7 @@ from urllib.parse import unquote_to_bytes
 if __name__ == "__main__":
     # The command line of httpx: where click and rich are installed, it takes longer than all else.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # Python notes so what is not there
+    gc.disable()  # what is imported stays, and no order has begun; _tidy collects what comes later
 
 import httpx
 

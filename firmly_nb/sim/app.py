@@ -247,9 +247,10 @@ class Server(uvicorn.Server):
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        gc.freeze()
         self._say_ready()
         build_models()
+        gc.freeze()
+        gc.enable()
 
 
 def make_server(world: World, port: int) -> Server:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -160,20 +158,15 @@ def test_a_header_in_a_journal_that_is_no_pair_is_passed_over():
     assert decode(line).headers == [["a", "b"]]
 
 
-def ticket_of(*arguments):
-    command = [sys.executable, "-m", "firmly_nb", "ticket", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
-
-
-def test_the_command_prints_the_slowest_or_a_named_order(tmp_path):
+def test_the_command_prints_the_slowest_or_a_named_order(tmp_path, command):
     recs = [placed(1), placed(2, t_ns=90_000_000), placed(3)]
     fnb.Recordings(recs).save(tmp_path / "set")
-    slowest = ticket_of(tmp_path / "set")
-    assert (slowest.stdout, slowest.returncode) == (recs[1].ticket(), 0)
-    assert "the slowest of 3 orders" in slowest.stderr
+    code, printed, said = command("ticket", tmp_path / "set")
+    assert (printed, code) == (recs[1].ticket(), 0)
+    assert "the slowest of 3 orders" in said
     for named in ("r3", "q-3"):
-        assert ticket_of(tmp_path / "set", "--id", named).stdout == recs[2].ticket()
-    unknown = ticket_of(tmp_path / "set", "--id", "r9")
-    assert unknown.returncode == 2
-    assert "No recording 'r9' in" in unknown.stderr
-    assert "[FNB323]" in " ".join(unknown.stderr.split())
+        assert command("ticket", tmp_path / "set", "--id", named)[1] == recs[2].ticket()
+    code, _, said = command("ticket", tmp_path / "set", "--id", "r9")
+    assert code == 2
+    assert "No recording 'r9' in" in said
+    assert "[FNB323]" in " ".join(said.split())

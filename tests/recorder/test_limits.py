@@ -106,7 +106,7 @@ async def test_a_flood_that_does_not_end_is_ended_by_the_limit():
         while not wire.writer.is_closing():
             await wire.send(flood)
 
-    rec = await run(behave, timeout_s=1.0)
+    rec = await run(behave, timeout_s=2.0)
     assert (rec.outcome, rec.order_exists) == ("timeout", "unknown")
 
 

@@ -49,7 +49,7 @@ async def test_a_host_that_is_not_there_is_a_transport_error(unused_port):
     await lanes.aclose()
 
 
-@pytest.mark.parametrize(("first", "limit_s"), [(None, 0.2), ("creating-cart", 1.0)])
+@pytest.mark.parametrize(("first", "limit_s"), [(None, 0.2), ("creating-cart", 3.0)])
 async def test_silence_is_a_timeout(first, limit_s):
     async def behave(wire):
         if first:
@@ -71,7 +71,7 @@ async def test_heartbeats_do_not_put_off_the_limit():
             await wire.send(heartbeat)
             await asyncio.sleep(0.01)
 
-    rec = await run(behave, timeout_s=0.5)
+    rec = await run(behave, timeout_s=2.0)
     assert rec.outcome == "timeout"
     assert len(rec.comments_ms) > 5
     assert rec.comments_ms == sorted(rec.comments_ms)
@@ -156,7 +156,7 @@ async def test_the_grace_does_not_put_off_the_limit(monkeypatch):
         await wire.stream(event("order-placed"))
         await wire.gone()
 
-    rec = await run(behave, timeout_s=1.0)
+    rec = await run(behave, timeout_s=3.0)
     assert rec.outcome == "placed"
     assert rec._end.t_end_ns < recorder.CLOSE_GRACE_S * 1e9
 

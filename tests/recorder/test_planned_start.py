@@ -28,7 +28,7 @@ START = Start(
     items=[],
     sse=True,
     connection="warm",
-    timeout_s=5.0,
+    timeout_s=60.0,
 )
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +131,7 @@ async def test_cancelled_between_writing_and_sending_nothing_was_ordered(prepare
     assert (records[-1].outcome, records[-1].http_status) == ("cancelled", None)
     assert Recording(records).order_exists == "no"
     assert "before it was sent" in records[-1].error_description
-    assert records[-1].t_end_ns < 1_000_000_000
+    assert records[-1].t_end_ns < 30_000_000_000, "long before the planned start"
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from firmly_nb.sweep.plan import StandIn, _found, settled
 
 ORDER = fnb.Order.example()
 BROOK = "brook.example.test"
+HERE = {"progress": False, "isolated": False}  # a recorder's own process is 0.2 s, and no matter
 GRID = {"domain": [ORDER.domain, BROOK], "quantity": [1, 5]}
 FOUND = f"{BROOK} does not sell WS12-XS-Orange: the first of its catalogue is ordered there, "
 
 
 def test_a_second_merchant_needs_no_more_than_its_name(lab):
-    recs = lab.sweep(fnb.grid(ORDER, **GRID), count=8, concurrency=2, seed=1, progress=False)
+    recs = lab.sweep(fnb.grid(ORDER, **GRID), count=8, concurrency=2, seed=1, **HERE)
     orders = recs.orders
     assert set(orders["outcome"]) == {"placed"}
     ordered = {
@@ -37,7 +38,7 @@ def test_a_second_merchant_needs_no_more_than_its_name(lab):
 
 def test_what_was_found_is_ordered_again_when_it_is_resumed(lab, monkeypatch):
     grid = fnb.grid(ORDER, **GRID)
-    lab.sweep(grid, count=4, run_id="two-shops", progress=False)
+    lab.sweep(grid, count=4, run_id="two-shops", **HERE)
 
     async def no_catalogue(*_, **__):
         raise AssertionError("the catalogue is not asked again")
@@ -45,14 +46,14 @@ def test_what_was_found_is_ordered_again_when_it_is_resumed(lab, monkeypatch):
     client = lab._bench.client()
     monkeypatch.setattr(client, "products", no_catalogue)
     monkeypatch.setattr(client, "product", no_catalogue)
-    recs = lab.sweep(grid, resume="two-shops", count=8, progress=False)
+    recs = lab.sweep(grid, resume="two-shops", count=8, **HERE)
     assert [rec.outcome for rec in recs] == ["placed"] * 8
     assert {rec.tags["items"] for rec in recs.where(domain=BROOK)} == {"BR00-Sand"}
     assert recs.warnings == [f"{FOUND}BR00-Sand (Stoneware Mug)"]
 
 
 def test_what_a_generator_brings_is_looked_up_when_it_comes(lab):
-    recs = lab.sweep(iter(fnb.grid(ORDER, **GRID)), progress=False, run_id="as-they-come")
+    recs = lab.sweep(iter(fnb.grid(ORDER, **GRID)), **HERE, run_id="as-they-come")
     assert set(recs.orders["outcome"]) == {"placed"}
     assert {rec.tags["items"] for rec in recs.where(domain=BROOK)} == {"BR00-Sand"}
     assert recs.warnings == [f"{FOUND}BR00-Sand (Stoneware Mug)"]
@@ -60,7 +61,7 @@ def test_what_a_generator_brings_is_looked_up_when_it_comes(lab):
 
 def test_a_merchant_that_sells_the_same_is_ordered_the_same_from(lab):
     grid = fnb.grid(ORDER, domain=["closed.luma.gift"])
-    recs = lab.sweep(grid, progress=False)
+    recs = lab.sweep(grid, **HERE)
     assert recs[0].tags["items"] == "WS12-XS-Orange"
     assert recs.warnings == ["closed.luma.gift sells WS12-XS-Orange"]
 
@@ -70,7 +71,7 @@ def test_as_many_lines_and_pieces_are_ordered_as_the_order_has(lab):
         fnb.Item(variant_id=f"WS12-{size}-Blue", quantity=n) for n, size in [(2, "S"), (3, "M")]
     ]
     grid = fnb.grid(fnb.Order.example(items=lines), domain=[BROOK])
-    recs = lab.sweep(grid, progress=False)
+    recs = lab.sweep(grid, **HERE)
     [order] = recs.orders.itertuples()
     assert (order.n_items, order.quantity, order.outcome) == (2, 5, "placed")
     assert order.tags["items"] == "BR00-Sand + BR01-Sand"
@@ -82,7 +83,7 @@ def test_where_nothing_can_be_found_nothing_is_sent(lab):
     many = [fnb.Item(variant_id=f"MH07-{size}-Red") for size in ("XS", "S", "M", "L", "XL")] * 4
     grid = fnb.grid(fnb.Order.example(items=many), domain=[ORDER.domain, BROOK])
     with pytest.raises(ValueError, match=rf"was found at {BROOK}\..*pass items="):
-        lab.sweep(grid, progress=False)
+        lab.sweep(grid, **HERE)
     assert not list(lab.journal.glob("*/*.jsonl"))
 
 
@@ -90,14 +91,14 @@ def test_a_merchant_that_may_not_be_ordered_from_is_not_even_asked(lab, monkeypa
     monkeypatch.setattr(lab._bench, "client", lambda: pytest.fail("nobody is asked"))
     grid = fnb.grid(ORDER, domain=["shop.example.com"])
     with pytest.raises(fnb.GuardError, match=r"shop\.example\.com"):
-        lab.sweep(grid, progress=False)
+        lab.sweep(grid, **HERE)
 
 
 def test_a_merchant_that_a_generator_brings_is_not_asked_either_if_it_may_not_be(lab, monkeypatch):
     asked = []
     monkeypatch.setattr(lab._bench.client(), "product", lambda *given: asked.append(given))
     with pytest.raises(fnb.GuardError, match=r"shop\.example\.com"):
-        lab.sweep(iter(fnb.grid(ORDER, domain=["shop.example.com"])), progress=False)
+        lab.sweep(iter(fnb.grid(ORDER, domain=["shop.example.com"])), **HERE)
     assert asked == []
 
 
