@@ -316,7 +316,7 @@ def test_what_names_no_person_stays(value):
         ("Sincerely, Example.", "Sincerely, ***."),
         ("AdaExample", "***"),
         ("ada_example", "***"),
-        ("customer 'Example, Ada'", "customer '***, ***'"),
+        ("customer 'Example, Ada'", "customer '***'"),
     ],
 )
 def test_a_name_is_a_word_also_between_signs(text, masked):
