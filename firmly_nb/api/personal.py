@@ -81,12 +81,10 @@ def _plain_names(*names: str) -> frozenset[str]:
 _NUMBER_NAME = plain_name(ORDER_NUMBER)
 _PERSONAL_NAMES = frozenset(map(plain_name, PERSONAL_KEYS))
 # What prices depend on, and what names no person.
-_PLACE_NAMES = _plain_names(
+_PUBLIC_NAMES = _plain_names(
     "city state state_or_province province region country country_code postal_code zip zip_code"
-    " display_name"
-)
-_PUBLIC_NAMES = _PLACE_NAMES | _plain_names(
-    "currency domain host shop_id store_id sku handle event type status cart_status", ORDER_NUMBER
+    " display_name currency domain host shop_id store_id sku handle event type status cart_status",
+    ORDER_NUMBER,
 )
 # Below these fields a title or a description is the catalogue's.
 _CATALOGUE_NAMES = _plain_names("line_items items products product variants variant")
@@ -262,10 +260,6 @@ def _with_signs(text: str) -> str:
     return text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
 
 
-def _without_signs(piece: str) -> str:
-    return piece.replace(_QUOTE, '\\"').replace(_BACKSLASH, "\\\\")
-
-
 def _is_shallow(text: str) -> bool:
     """Return whether JSON is surely nested no deeper than is masked."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
@@ -307,10 +301,10 @@ class _Strings:
             self._size += sum(map(len, new))
             quoted = {string for string in new if _QUOTE in string}
             for some in _some_at_once(new - quoted):
-                found = _found('"'.join(map(_without_signs, some)), self.finders)
+                found = _found('"'.join(map(_said_in, some)), self.finders)
                 for string in some:
                     is_name = plain_name(string) in _PERSONAL_NAMES
-                    finders = _found(_without_signs(string), found)
+                    finders = _found(_said_in(string), found)
                     if is_name or finders:
                         told[string] = is_name, finders
                     else:
@@ -381,9 +375,11 @@ def _without_fields(value: Any, names: set[str]) -> Any:
 
 
 def _said_in(string: str) -> str:
-    """Return what a string with quotes says."""
-    said: str = orjson.loads(f'"{_without_signs(string)}"')
-    return said
+    """Return what a string of JSON says, or what is between two strings."""
+    if "\\" in string or _BACKSLASH in string or _QUOTE in string:
+        escaped = string.replace(_QUOTE, '\\"').replace(_BACKSLASH, "\\\\")
+        string = orjson.loads(f'"{escaped}"')
+    return string
 
 
 def _changed_strings(told: dict[str, tuple[bool, Finders]], kept: tuple[str, ...]) -> bool:
@@ -395,12 +391,10 @@ def _changed_strings(told: dict[str, tuple[bool, Finders]], kept: tuple[str, ...
 
 
 def _is_changed(string: str, finders: Finders, kept: tuple[str, ...]) -> bool:
+    said = _said_in(string)
     if _QUOTE in string:
-        said = _said_in(string)
         return _masked_text(said, finders, kept, MAX_NESTED) != said
-    string = _without_signs(string)
-    search = _search_short if len(string) <= SHORT_TEXT else _search
-    return search(string, finders, kept) != string
+    return _search(said, finders, kept) != said
 
 
 def _masked(
@@ -437,13 +431,15 @@ def _masked(
 
 def _for_field(key: str, item: Any, finders: Finders, in_catalogue: bool) -> Finders:
     """Return what is looked for in a field that is public: in Ada Street Ada is a place's name."""
-    plain = plain_name(key)
-    if plain == _NUMBER_NAME:  # it may happen to be the telephone: it is the order's all the same
+    if (
+        plain_name(key) == _NUMBER_NAME
+    ):  # it may happen to be the telephone: it is the order's all the same
         return tuple(finder for finder in _at_least(PERSON, finders) if finder.before is None)
     is_label = in_catalogue or (isinstance(item, str) and _LABEL.fullmatch(item) is not None)
-    return _at_least(PERSON if is_label else NAME if plain in _PLACE_NAMES else WORD, finders)
+    return _at_least(PERSON if is_label else NAME, finders)
 
 
+@lru_cache(maxsize=4096)
 def _masked_key(key: str, finders: Finders, kept: tuple[str, ...]) -> str:
     """Return the name of a field or an event; it may be an e-mail address or a whole name."""
     least = PERSON if _LABEL.fullmatch(key) else NAME
@@ -467,7 +463,7 @@ def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int)
             return text if masked == inner else orjson.dumps(masked).decode()
     if '"' in text:
         text = replace_fields(text, is_personal, MASK)
-    return _search(text, finders, kept) if finders else text
+    return (_search_short if len(text) <= SHORT_TEXT else _search)(text, finders, kept)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -484,7 +480,7 @@ class _Finder:
 
     @property
     def is_loose(self) -> bool:
-        """Whether it is so long that any signs may be in it."""
+        """A long value: any signs may be in it."""
         return self.level > WORD and len(self.letters) >= TELLING
 
 
@@ -552,7 +548,9 @@ def _fit(said: str, found: str, places: list[int], at: int, finder: _Finder) -> 
     for index in range(1, size) if end - begin > size else ():
         between = said[places[at + index - 1] + 1 : places[at + index]]
         if signs := between.translate(FOLD):
-            if len(signs) > MOST_SIGNS or MASK in between:
+            # In a path two words are no name: example.test/cart.
+            is_apart = finder.level == NAME and "/" in between
+            if len(signs) > MOST_SIGNS or MASK in between or is_apart:
                 return None
             gaps[index] = between
     if finder.before is not None:
@@ -561,6 +559,8 @@ def _fit(said: str, found: str, places: list[int], at: int, finder: _Finder) -> 
     if size in finder.lost:
         gaps[size] = _LOST.match(said, end)[0]  # type: ignore[index]  # it matches nothing at least
         end += len(gaps[size])
+    while end < len(said) and unicodedata.combining(said[end]):
+        end += 1
     is_spelled = len(gaps) >= size - 1  # Z-o-e
     is_like = finder.is_loose or is_spelled or gaps.keys() <= finder.breaks
     is_told = all(
@@ -576,17 +576,16 @@ def _is_other(said: str, begin: int, end: int, finder: _Finder) -> bool:
     around = _neighbour(said, begin, -1) + _neighbour(said, end - 1, 1)
     if finder.is_loose:  # ZoeOQuill4711
         around = "" if finder.level == PERSON or around.isdigit() else around
-    is_word = finder.level == WORD
-    return (
-        bool(around)
-        or _is_in_host(said, begin, end)
-        or (is_word and _PATH.search(said, max(0, begin - MARGIN), begin) is not None)
-        or (
-            is_word
-            and _FIELD_END.match(said, end) is not None
-            and said[max(0, begin - MARGIN) : begin].rstrip(_NAME_SIGNS).endswith('"')
-        )
+    before = said[max(0, begin - MARGIN) : begin]
+    is_field = (
+        finder.level < PERSON
+        and _FIELD.match(said, begin) is not None
+        and before.rstrip(_NAME_SIGNS).endswith('"')
     )
+    # A whole name is looked for in a path, but not in the host before it: https://example.test.
+    url = _URL.search(before) if finder.level < PERSON else None
+    is_path = url is not None and (finder.level == WORD or "/" not in url[1])
+    return bool(around) or is_field or is_path or _is_in_host(said, begin, end)
 
 
 def _with_code(said: str, found: str, places: list[int], at: int, finder: _Finder) -> Span | None:
@@ -636,9 +635,9 @@ _GAP = frozenset("()./+_-\u00b7\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
 _LOST = re.compile("[?_\N{REPLACEMENT CHARACTER}]{0,4}")
 _HOST_SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?![\w-])")
-_PATH = re.compile(r"""://[^\s?#"'<>]*/[^\s?#"'<>]*\Z""")
+_URL = re.compile(r""":(?:\\{0,2}/){2}([^\s?#"'<>]*)\Z""")
 _NAME_SIGNS = f"{_HOST_SIGNS}{_HOST_SIGNS.upper()}_"
-_FIELD_END = re.compile(r'[\w.-]{0,80}\\{0,16}"\s{0,9}:', re.ASCII)
+_FIELD = re.compile(r'[\w.-]{1,99}\\{0,16}"\s{0,9}:', re.ASCII)
 # Scripts that write no spaces between words, or a suffix behind a name.
 _NO_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -711,8 +710,8 @@ def _finder(value: str) -> _Finder | None:
     needs = spaces if is_name and not is_short and len(said) < FEWEST_DIGITS else set()
     needs = lost if len(said) < FEWEST_DIGITS else needs
     level = (NAME if spaces else WORD) if is_name else person
-    groups = map(frozenset, (breaks | lost, needs, lost))
-    return _Finder(said, said.encode("utf-8", "replace"), level, *groups)
+    allowed, needed, gone = map(frozenset, (breaks | lost, needs, lost))
+    return _Finder(said, said.encode("utf-8", "replace"), level, allowed, needed, gone)
 
 
 def _is_name(value: str) -> bool:
@@ -734,7 +733,7 @@ _SHORT = (
     "street st str|avenue ave av|road rd|boulevard blvd|drive dr|lane ln|court ct|place pl|"
     "square sq|terrace ter|way wy|highway hwy|parkway pkwy|circle cir|north n|south s|east e|"
     "west w|apartment apt unit|suite ste|floor fl|building bldg|room rm|company co|limited ltd|"
-    "incorporated inc|corporation corp|and &"
+    "incorporated inc|corporation corp|and & und et y"
 )
 _SAME = {word: group.split() for group in _SHORT.split("|") for word in group.split()}
 MOST_SPELLINGS = 24  # of one value by its words

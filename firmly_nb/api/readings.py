@@ -24,11 +24,11 @@ Units = list[tuple[str, int, int]]  # characters, and where each begins and ends
 WINDOW, MARGIN = 4_000, 1_000  # characters read at once, and those around them
 MOST_ESCAPED = 5  # times that a text may be escaped
 SHORTEST_DIGITS = 16  # of hex that has no letter: fewer are a number
-LONG_RUN = 80  # characters of base64 that may begin before what is readable
+LONG_RUN = 80  # characters of base64 of which the begin may be missing
 
 
 class Reading(NamedTuple):
-    """What a text says, and how it was read from another reading."""
+    """One reading: what a text says, and how that was read from another reading."""
 
     said: str
     of: Reading | None = None
@@ -133,6 +133,13 @@ def _from_point(text: str) -> Units:
     return [(chr(code), 0, len(text)) for code in codes if code <= sys.maxunicode]
 
 
+def _from_blank(text: str) -> Units:
+    r"""Read \n and the like; what has a backslash more is a line that goes on."""
+    backslashes = len(text) - 1
+    goes_on = backslashes > 1 and backslashes % 2
+    return [(SOFT if goes_on else _BLANKS.get(text[-1], " "), 0, len(text))]
+
+
 def _from_misread(text: str) -> Units:
     with suppress(UnicodeDecodeError):
         return [(bytes(_WINDOWS.get(char, ord(char)) for char in text).decode(), 0, len(text))]
@@ -168,18 +175,16 @@ def _from_numbers(codes: list[int], spans: list[Span]) -> Units:
 
 
 def said_by(items: list[Any]) -> str:
-    """Return the text of which a list has the bytes, the code points or the letters; "" if none.
+    """Return the text of which a list has the bytes or the code points; "" if it has none.
 
     Examples
     --------
-    >>> said_by([90, 111, 195, 171]), said_by([90, 111, 259]), said_by(["Z", "o"]), said_by([1.5])
-    ('Zoë', 'Zoă', 'Zo', '')
+    >>> said_by([90, 111, 195, 171]), said_by([90, 111, 259]), said_by([1.5])
+    ('Zoë', 'Zoă', '')
     """
-    if items and all(type(item) is int for item in items):
-        units = _from_numbers(items, [(0, 0)] * len(items))
-        return "".join(char for char, _, _ in units)
-    is_spelled = all(isinstance(item, str) and len(item) == 1 for item in items)
-    return "".join(items) if is_spelled else ""
+    if not items or any(type(item) is not int for item in items):
+        return ""
+    return "".join(char for char, _, _ in _from_numbers(items, [(0, 0)] * len(items)))
 
 
 def _from_run(text: str) -> Units:
@@ -193,10 +198,13 @@ def _from_run(text: str) -> Units:
     if run.isdigit() or run.islower():
         return []
     run = run.replace("-", "+").replace("_", "/")
-    for begin in range(4 if len(run) > LONG_RUN else 1):
+    is_long = len(run) > LONG_RUN  # perhaps only a part of it, and most are no text
+    for begin in range(4) if is_long else (0,):
         piece = run[begin : len(run) - ((len(run) - begin) % 4 == 1)]
+        if is_long and not _is_text(a2b_base64(piece[: LONG_RUN // 2]), 6):
+            continue
         raw = a2b_base64(piece + "=" * (-len(piece) % 4))
-        if _is_text(raw, 6 if len(run) > LONG_RUN else 0):
+        if _is_text(raw, 6 if is_long else 0):
             ends = [begin + at * 4 // 3 for at in range(len(raw) + 1)]
             return _from_bytes(raw, [(ends[at], ends[at] + 2) for at in range(len(raw))])
     return []
@@ -213,7 +221,7 @@ SOFT = "\0"  # what may be in a word and between two: a tag, a colour of a termi
 _SAYS: dict[str, Callable[[str], Units]] = {
     "codes": _from_codes,
     "point": _from_point,
-    "blank": lambda text: [(" ", 0, len(text))],
+    "blank": _from_blank,
     "soft": lambda text: [(SOFT, 0, len(text))],
     "entity": lambda text: [(unescape(text), 0, len(text))],
     "misread": _from_misread,
@@ -221,6 +229,7 @@ _SAYS: dict[str, Callable[[str], Units]] = {
     "list": _from_list,
     "run": _from_run,
 }
+_BLANKS = {"n": "\n", "r": "\r", "t": "\t"}
 _CODE = re.compile(r"(?:[%=]|\\+x)([0-9A-Fa-f]{2})|\\+([0-7]{3})")
 _POINT = re.compile(r"(?:[uU]\{?|\\00)([0-9A-Fa-f]+)")
 _HEX = re.compile("(?:[0-9A-Fa-f]{2})+")
@@ -252,7 +261,7 @@ _LAYERS = (
 
 
 class _Fold(dict[int, str]):
-    """What is compared of each character: letters; " " for a sign, "" for what nobody sees."""
+    """Letters compared for each character; " " for a sign, "" for what nobody sees."""
 
     def __missing__(self, code: int) -> str:
         if len(self) > MOST_FOLDED:
@@ -278,19 +287,9 @@ MOST_FOLDED = 20_000
 _UNSEEN = "\u115f\u1160\u2065\u2800\u3164\uffa0"
 # Small letters of Cyrillic, Greek and others that look like Latin ones, or are in no Unicode table.
 _ALIKE = str.maketrans(
-    dict(
-        zip(
-            "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0456\u0458"
-            "\u0455\u04bb\u0501\u051b\u051d\u04cf\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc"
-            "\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0585\u0131\u0251\u0261øłđðħ"
-            "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274"
-            "\u1d0f\u1d18\u0280\ua731\u1d1b\u1d1c\u1d20\u1d21\u028f\u1d22",
-            "abekmhopctyxijshdqwlabezhikmnoptyxoiagolddhabcdefghijklmnoprstuvwyz",
-            strict=True,
-        ),
-        æ="ae", œ="oe", ß="ss", þ="th",
-    )
-)  # fmt: skip
+    "авекмнорстухіјѕһԁԛԝӏαβεζηικμνορτυχօıɑɡøłđðħᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "abekmhopctyxijshdqwlabezhikmnoptyxoiagolddhabcdefghijklmnoprstuvwyz",
+) | str.maketrans({"æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "\u02bb": "'", "\u02bc": "'"})
 _NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _LETTER = re.compile("[0-9A-Za-z]")
 
