@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 Units = list[tuple[str, int, int]]  # characters, and where each begins and ends in its escape
 
-WINDOW, MARGIN = 4_000, 1_000  # characters read at once, and those around them
+WINDOW, MARGIN = 16_000, 1_000  # characters read at once, and those around them
 MOST_ESCAPED = 5  # times that a text may be escaped
 SHORTEST_DIGITS = 16  # of hex that has no letter: fewer are a number
 LONG_RUN = 80  # characters of base64 of which the begin may be missing
