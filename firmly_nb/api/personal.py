@@ -7,63 +7,49 @@ and postal code stay, because prices depend on them; so do ids, host names and p
 
 from __future__ import annotations
 
-import base64
 import re
-import sys
 import unicodedata
 from contextlib import suppress
-from functools import lru_cache, partial
-from html import unescape
-from html.entities import html5
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice, product
 from operator import is_
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from firmly_nb.api.readings import (
+    FOLD,
+    MARGIN,
+    WINDOW,
+    letters,
+    parts,
+    placed,
+    readings,
+    said_by,
+)
 from firmly_nb.api.secrets import MAX_DEPTH, TOO_DEEP, replace_fields
 from firmly_nb.api.snapshots import ORDER_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from firmly_nb.api.readings import Span
+
 
 MASK = "***"
 CUT = "\N{HORIZONTAL ELLIPSIS}"  # ends a text of which the rest was not kept
-PERSONAL_KEYS = frozenset(
-    {
-        "address1",
-        "address2",
-        "address3",
-        "address_line_1",
-        "address_line_2",
-        "address_line_3",
-        "card_holder",
-        "card_holder_name",
-        "company",
-        "company_name",
-        "customer_name",
-        "email",
-        "email_address",
-        "family_name",
-        "first_name",
-        "full_name",
-        "given_name",
-        "last_name",
-        "middle_name",
-        "mobile",
-        "name_on_card",
-        "phone",
-        "phone_number",
-        "recipient",
-        "recipient_name",
-        "street",
-        "street1",
-        "street2",
-        "street_address",
-        "surname",
-        "telephone",
-    }
+
+
+def _names(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+PERSONAL_KEYS = _names(
+    "address1 address2 address3 address_line_1 address_line_2 address_line_3 card_holder"
+    " card_holder_name company company_name customer_name email email_address family_name"
+    " first_name full_name given_name last_name middle_name mobile name_on_card phone phone_number"
+    " recipient recipient_name street street1 street2 street_address surname telephone"
 )
 # Fields of an address whose values are looked for in every other text.
 VALUE_KEYS = ("first_name", "last_name", "email", "phone", "address1", "address2", "company")
@@ -72,8 +58,6 @@ FEWEST_DIGITS = 6  # of a telephone number
 NATIONAL_DIGITS = 9  # the end of a telephone number that every way of writing it shares
 # A part of a value this long is told by no other text, so that it needs no space around it.
 TELLING = 8
-MOST_ESCAPED = 3  # times that a text may be escaped
-MOST_REWRITTEN = 8  # times that a text is rewritten; what then still names a person is masked whole
 MAX_NESTED = 8  # levels of JSON inside a text of JSON
 
 _PLAIN = str.maketrans("", "", "-_ .")
@@ -90,33 +74,23 @@ def plain_name(key: str) -> str:
     return key.translate(_PLAIN).lower()
 
 
+def _plain_names(*names: str) -> frozenset[str]:
+    return frozenset(plain_name(name) for some in names for name in some.split())
+
+
 _NUMBER_NAME = plain_name(ORDER_NUMBER)
 _PERSONAL_NAMES = frozenset(map(plain_name, PERSONAL_KEYS))
 # What prices depend on, and what names no person.
-_PUBLIC_NAMES = frozenset(
-    map(
-        plain_name,
-        (
-            *("city", "state", "state_or_province", "province", "region", "country"),
-            *("country_code", "postal_code", "zip", "zip_code", "currency", "domain", "host"),
-            *("display_name", "shop_id", "store_id", "sku", "handle", "event", "type", "status"),
-            *("cart_status", ORDER_NUMBER),
-        ),
-    )
+_PUBLIC_NAMES = _plain_names(
+    "city state state_or_province province region country country_code postal_code zip zip_code"
+    " display_name currency domain host shop_id store_id sku handle event type status cart_status",
+    ORDER_NUMBER,
 )
 # Below these fields a title or a description is the catalogue's.
-_CATALOGUE_NAMES = frozenset(
-    map(plain_name, ("line_items", "items", "products", "product", "variants", "variant"))
-)
-_TITLE_NAMES = frozenset(
-    map(
-        plain_name,
-        (
-            *("title", "name", "description", "brand", "vendor", "image", "images", "alt", "url"),
-            *("product_title", "product_name", "variant_title", "variant_description"),
-            *("requested_attributes", "attributes", "options"),
-        ),
-    )
+_CATALOGUE_NAMES = _plain_names("line_items items products product variants variant")
+_TITLE_NAMES = _plain_names(
+    "title name description brand vendor image images alt url product_title product_name"
+    " variant_title variant_description requested_attributes attributes options"
 )
 _ID = re.compile(r"(?:^|[_-])ids?$|[a-z]Ids?$|[a-z]ID$")
 
@@ -149,7 +123,7 @@ def personal_values(*addresses: Mapping[str, Any]) -> tuple[str, ...]:
     for address in addresses:
         names = [str(address.get(key) or "").strip() for key in ("first_name", "last_name")]
         values = [" ".join(names), *(str(address.get(key) or "") for key in VALUE_KEYS)]
-        values += [word for name in names if " " in name for word in _telling_words(name)]
+        values += [word for name in names for word in _telling_words(name)]
         mailbox = str(address.get("email") or "").partition("@")[0]
         if len(mailbox) >= TELLING or not mailbox.isalpha():  # not info, sales
             values.append(mailbox)
@@ -158,8 +132,12 @@ def personal_values(*addresses: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _telling_words(name: str) -> list[str]:
-    """Return the words of a name; van, der and de are found in every other text."""
-    return [word for word in name.split() if len(word) > SHORTEST]
+    """Return the parts of a name; van, der and de are found in every other text."""
+    return [word for word in _PARTS.split(name) if SHORTEST < len(word) < len(name)]
+
+
+APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019"
+_PARTS = re.compile(rf"[\s\-{APOSTROPHES}]+")
 
 
 def mask_personal(value: Any, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> Any:
@@ -226,36 +204,25 @@ def mask_personal_text(text: str, values: tuple[str, ...] = (), kept: tuple[str,
 
 
 def _mask_text(text: str, values: tuple[str, ...], kept: tuple[str, ...]) -> str:
-    masked = _masked_text(text, _finders(values), kept, MAX_NESTED)
-    return _without_begun(masked, values) if masked.endswith(CUT) else masked
+    finders = _finders(values)
+    text = _without_begun(text, finders) if text.endswith(CUT) else text
+    return _masked_text(text, finders, kept, MAX_NESTED)
+
+
+def mask_personal_name(name: str, values: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> str:
+    """Return the name of an event with everything masked that names a person.
+
+    Examples
+    --------
+    >>> mask_personal_name("cart-created", ("Cart",)), mask_personal_name("for Cart", ("Cart",))
+    ('cart-created', 'for ***')
+    """
+    is_label = _LABEL.fullmatch(name) is not None
+    return _search(name, _at_least(PERSON if is_label else WORD, _finders(values)), kept)
 
 
 SHORT_TEXT = 200
 _mask_short = lru_cache(maxsize=4096)(_mask_text)  # each event has a name, and most have few
-
-
-def _without_begun(text: str, values: tuple[str, ...]) -> str:
-    """Mask a value of which a text that was cut has the begin only, maybe as a list of bytes."""
-    if (masked := _without_begun_text(text, values)) != text:
-        return masked
-    said = text.removesuffix(CUT)
-    match = _APART_CUT.search(said[-LONGEST_BEGUN:])
-    for numbers in (match[1], _LAST_NUMBER.sub("", match[1])) if match else ():
-        for plain in (_APART.sub(read, numbers) + CUT for read in (_from_hexes, _from_ints)):
-            if match and _without_begun_text(plain, values) != plain:
-                return f"{said.removesuffix(match[0])}{MASK}{CUT}"
-    return text
-
-
-def _without_begun_text(text: str, values: tuple[str, ...]) -> str:
-    said = text.removesuffix(CUT)
-    folded = said.lower()
-    for value in values:
-        for size in range(len(value) - 1, SHORTEST - 1, -1):
-            before = said[:-size]
-            if folded.endswith(value[:size].lower()) and not before[-1:].isalnum():
-                return f"{before}{MASK}{CUT}"
-    return text
 
 
 # Carts repeat most of their strings in each event. JSON is therefore split at its quotes, and only
@@ -291,10 +258,6 @@ def _with_signs(text: str) -> str:
         return text
     # Escapes begin with a backslash, so that of a run of them each two are one.
     return text.replace("\\\\", _BACKSLASH).replace('\\"', _QUOTE)
-
-
-def _without_signs(piece: str) -> str:
-    return piece.replace(_QUOTE, '\\"').replace(_BACKSLASH, "\\\\")
 
 
 def _is_shallow(text: str) -> bool:
@@ -338,10 +301,10 @@ class _Strings:
             self._size += sum(map(len, new))
             quoted = {string for string in new if _QUOTE in string}
             for some in _some_at_once(new - quoted):
-                found = _found('"'.join(map(_without_signs, some)), self.finders)
+                found = _found('"'.join(map(_said_in, some)), self.finders)
                 for string in some:
                     is_name = plain_name(string) in _PERSONAL_NAMES
-                    finders = _found(_without_signs(string), found)
+                    finders = _found(_said_in(string), found)
                     if is_name or finders:
                         told[string] = is_name, finders
                     else:
@@ -412,9 +375,11 @@ def _without_fields(value: Any, names: set[str]) -> Any:
 
 
 def _said_in(string: str) -> str:
-    """Return what a string with quotes says."""
-    said: str = orjson.loads(f'"{_without_signs(string)}"')
-    return said
+    """Return what a string of JSON says, or what is between two strings."""
+    if "\\" in string or _BACKSLASH in string or _QUOTE in string:
+        escaped = string.replace(_QUOTE, '\\"').replace(_BACKSLASH, "\\\\")
+        string = orjson.loads(f'"{escaped}"')
+    return string
 
 
 def _changed_strings(told: dict[str, tuple[bool, Finders]], kept: tuple[str, ...]) -> bool:
@@ -426,12 +391,10 @@ def _changed_strings(told: dict[str, tuple[bool, Finders]], kept: tuple[str, ...
 
 
 def _is_changed(string: str, finders: Finders, kept: tuple[str, ...]) -> bool:
+    said = _said_in(string)
     if _QUOTE in string:
-        said = _said_in(string)
         return _masked_text(said, finders, kept, MAX_NESTED) != said
-    string = _without_signs(string)
-    search = _search_short if len(string) <= SHORT_TEXT else _search
-    return search(string, finders, kept) != string
+    return _search(said, finders, kept) != said
 
 
 def _masked(
@@ -441,39 +404,50 @@ def _masked(
         return _masked_text(value, finders, kept, min(depth, MAX_NESTED))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         said = str(int(value)) if value == value // 1 else ""  # 2065550100.0 is one as well
-        is_telephone = any(f.reading == "digits" and f.needle.decode() in said for f in finders)
+        is_telephone = any(f.before is not None and f.letters in said for f in finders)
         return MASK if is_telephone else value
     if not isinstance(value, (list, dict)):
         return value
     if depth <= 0:
         return TOO_DEEP
     if isinstance(value, list):
-        said = _said_by(value) if finders else ""
+        said = said_by(value) if finders else ""
         found = said and _search(said, finders, kept) != said
         inner = [_masked(item, finders, kept, depth - 1, in_catalogue) for item in value]
         return MASK if found else inner
-    telling = tuple(finder for finder in finders if finder.is_telling)
     masked = {}
     for key, item in value.items():
         if is_personal(key):
             new = MASK if item else item
         elif _is_public(key, in_catalogue) and not isinstance(item, dict):
-            # A number may happen to be that of the telephone: it is the order's all the same.
-            is_number = plain_name(key) == _NUMBER_NAME
-            looked_for = (
-                tuple(f for f in telling if f.reading != "digits") if is_number else telling
-            )
+            looked_for = _for_field(key, item, finders, in_catalogue) if finders else ()
             new = _masked(item, looked_for, kept, depth - 1, in_catalogue)
         else:
             below = in_catalogue or plain_name(key) in _CATALOGUE_NAMES
             new = _masked(item, finders, kept, depth - 1, below)
-        # A field may be called by an e-mail address; a first name is found in many fields' names.
-        masked[_search(key, telling, kept) if telling else key] = new
+        masked[_masked_key(key, finders, kept) if finders else key] = new
     return masked
 
 
-def _is_word(value: str) -> bool:
-    return all(char.isalpha() or char in f" -.{_APOSTROPHES}" for char in value)
+def _for_field(key: str, item: Any, finders: Finders, in_catalogue: bool) -> Finders:
+    """Return what is looked for in a field that is public: in Ada Street Ada is a place's name."""
+    if (
+        plain_name(key) == _NUMBER_NAME
+    ):  # it may happen to be the telephone: it is the order's all the same
+        return tuple(finder for finder in _at_least(PERSON, finders) if finder.before is None)
+    is_label = in_catalogue or (isinstance(item, str) and _LABEL.fullmatch(item) is not None)
+    return _at_least(PERSON if is_label else NAME, finders)
+
+
+@lru_cache(maxsize=4096)
+def _masked_key(key: str, finders: Finders, kept: tuple[str, ...]) -> str:
+    """Return the name of a field or an event; it may be an e-mail address or a whole name."""
+    least = PERSON if _LABEL.fullmatch(key) else NAME
+    return _search(key, _at_least(least, finders), kept)
+
+
+# How names of fields and events, ids and codes are written.
+_LABEL = re.compile(r"[\w.:/@#-]*", re.ASCII)
 
 
 def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int) -> str:
@@ -489,100 +463,157 @@ def _masked_text(text: str, finders: Finders, kept: tuple[str, ...], depth: int)
             return text if masked == inner else orjson.dumps(masked).decode()
     if '"' in text:
         text = replace_fields(text, is_personal, MASK)
-    return _search(text, finders, kept) if finders else text
+    return (_search_short if len(text) <= SHORT_TEXT else _search)(text, finders, kept)
 
 
-class _Finder(NamedTuple):
-    """Search for one value: what a text must hold, and the pattern of all its spellings."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finder:
+    """One spelling of a value: what is compared of it, and which signs may be in it."""
 
-    needle: bytes
-    reading: Literal["words", "letters", "digits", "encoded"]
-    pattern: str
-    is_telling: bool  # names a person wherever it stands: e-mail, telephone, street
+    letters: str
+    needle: bytes  # the same, to be looked for in many texts
+    level: int
+    breaks: frozenset[int] = frozenset()  # letters before which it has a sign, or a lost letter
+    needs: frozenset[int] = frozenset()  # those before which there must be one
+    lost: frozenset[int] = frozenset()  # those before which a letter was lost
+    before: str | None = None  # of a telephone number: the digits before those compared
+
+    @property
+    def is_loose(self) -> bool:
+        """A long value: any signs may be in it."""
+        return self.level > WORD and len(self.letters) >= TELLING
 
 
 Finders = tuple[_Finder, ...]
+# How much a value tells: a word, a whole name, and what nobody writes but to name a person.
+WORD, NAME, PERSON = range(3)
+
+
+@lru_cache(maxsize=4096)
+def _at_least(level: int, finders: Finders) -> Finders:
+    return tuple(finder for finder in finders if finder.level >= level)
 
 
 def _search(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
-    """Mask the values in a text, however they are spelled there.
-
-    A value in a spelling that no pattern knows is masked in what the text says without escapes:
-    the rest of that text is then written plainly, too.
-    """
-    found = _found(text, finders)
-    for _ in range(MOST_REWRITTEN if found else 0):
-        text = _replace(text, found, kept)
-        if not (_ESCAPED.search(text) or _has_bytes_apart(text)):
-            break
-        readings = dict.fromkeys(plain for each in _read_as(text) for plain in (each, _plain(each)))
-        told = ((plain, _replace(plain, found, kept)) for plain in readings if plain != text)
-        masked = next((masked for plain, masked in told if masked != plain), None)
-        if masked is None:
-            break
-        text = masked
-    else:
-        return MASK if found else text
-    return text
+    """Mask the values in a text, in whatever reading of it they are."""
+    spans: list[Span] = []
+    for begin, first, reading in parts(text) if finders else ():
+        said = letters(reading.said)
+        if told := [finder for finder in finders if finder.needle in said]:
+            inside = range(begin - first, begin - first + WINDOW)
+            found = reading.in_text(_matches(reading.said, told))
+            spans += [(low + first, high + first) for low, high in found if low in inside]
+    spared = [
+        match.span()
+        for word in (kept if spans else ())
+        for match in re.finditer(re.escape(word), text, re.IGNORECASE)
+    ]
+    masked, position = [""], 0
+    for begin, end in sorted(spans):
+        if any(first <= begin and end <= last for first, last in spared):
+            continue
+        # What overlaps is masked once: a name in an e-mail address, in any reading.
+        if begin >= position:
+            masked += [text[position:begin], MASK] if begin > position or not position else []
+        position = max(position, end)
+    return "".join([*masked, text[position:]])
 
 
 _search_short = lru_cache(maxsize=4096)(_search)
-
-
-def _replace(text: str, finders: Finders, kept: tuple[str, ...]) -> str:
-    for finder in finders:
-        spared = [
-            match.span()
-            for word in kept
-            for match in re.finditer(re.escape(word), text, re.IGNORECASE)
-        ]
-        text = _compiled(finder.pattern).sub(partial(_replaced, spared=spared), text)
-    return text
 
 
 def _found(text: str, finders: Finders) -> Finders:
     """Return the finders whose values can be in a text; most texts hold none."""
     if not finders:
         return ()
-    words = [_folded(reading) for reading in _read_as(text)]
-    letters = [_only_letters(word) for word in words]
-    readings = {
-        "words": b" ".join(words),
-        "letters": b" ".join(letters),
-        "digits": b" ".join(plain.translate(None, _NO_DIGITS) for plain in letters),
-        # Of a cart few words are long enough.
-        "encoded": b" ".join(_LONG.findall(text.lower().encode("utf-8", "replace"))),
-    }
-    return tuple(
-        finder
-        for finder in finders
-        if finder.needle in readings[finder.reading]
-        # A name is mostly found in another word, or in a host's name.
-        and (finder.reading != "words" or any(_stands_alone(word, finder) for word in words))
+    said = b" ".join(letters(reading.said) for _, _, reading in parts(text))
+    return tuple(finder for finder in finders if finder.needle in said)
+
+
+def _matches(said: str, finders: Iterable[_Finder]) -> Iterator[Span]:
+    found, places = placed(said)
+    for finder in finders:
+        at = found.find(finder.letters)
+        while at >= 0:
+            if span := _fit(said, found, places, at, finder):
+                yield span
+            at = found.find(finder.letters, at + 1)
+
+
+def _fit(said: str, found: str, places: list[int], at: int, finder: _Finder) -> Span | None:
+    """Return the span of a value whose letters are found; None if they are of something else."""
+    size = len(finder.letters)
+    begin, end = places[at], places[at + size - 1] + 1
+    gaps: dict[int, str] = {}
+    for index in range(1, size) if end - begin > size else ():
+        between = said[places[at + index - 1] + 1 : places[at + index]]
+        if signs := between.translate(FOLD):
+            # In a path two words are no name: example.test/cart.
+            is_apart = finder.level == NAME and "/" in between
+            if len(signs) > MOST_SIGNS or MASK in between or is_apart:
+                return None
+            gaps[index] = between
+    if finder.before is not None:
+        is_one = all(map(_is_gap, gaps.values())) and not _neighbour(said, end - 1, 1).isdigit()
+        return _with_code(said, found, places, at, finder) if is_one else None
+    if size in finder.lost:
+        gaps[size] = _LOST.match(said, end)[0]  # type: ignore[index]  # it matches nothing at least
+        end += len(gaps[size])
+    while end < len(said) and unicodedata.combining(said[end]):
+        end += 1
+    is_spelled = len(gaps) >= size - 1  # Z-o-e
+    is_like = finder.is_loose or is_spelled or gaps.keys() <= finder.breaks
+    is_told = all(
+        _LOST.match(gaps.get(index, ""))[0] if finder.lost else index in gaps  # type: ignore[index]
+        for index in finder.needs
     )
+    is_own = is_like and is_told and not _is_other(said, begin, end, finder)
+    return (begin, end) if is_own else None
 
 
-def _stands_alone(reading: bytes, finder: _Finder) -> bool:
-    position = reading.find(finder.needle)
-    if position < 0:
-        return False
-    text, needle = reading.decode(), finder.needle.decode()
-    position = text.find(needle)
-    while position >= 0:
-        end = position + len(needle)
-        inside = text[position - 1 : position].isalnum() or text[end : end + 1].isalnum()
-        if not inside and not _is_in_host(text, position, end):
-            return True
-        position = text.find(needle, end)
-    return False
+def _is_other(said: str, begin: int, end: int, finder: _Finder) -> bool:
+    """Return whether letters are a part of another word, a host's name, a path or a field."""
+    around = _neighbour(said, begin, -1) + _neighbour(said, end - 1, 1)
+    if finder.is_loose:  # ZoeOQuill4711
+        around = "" if finder.level == PERSON or around.isdigit() else around
+    before = said[max(0, begin - MARGIN) : begin]
+    is_field = (
+        finder.level < PERSON
+        and _FIELD.match(said, begin) is not None
+        and before.rstrip(_NAME_SIGNS).endswith('"')
+    )
+    # A whole name is looked for in a path, but not in the host before it: https://example.test.
+    url = _URL.search(before) if finder.level < PERSON else None
+    is_path = url is not None and (finder.level == WORD or "/" not in url[1])
+    return bool(around) or is_field or is_path or _is_in_host(said, begin, end)
 
 
-def _replaced(match: re.Match[str], spared: list[tuple[int, int]]) -> str:
-    begin, end = match.span("value")
-    inside = any(first <= begin and end <= last for first, last in spared)
-    if inside or _is_in_host(match.string, begin, end):
-        return match[0]
-    return match[0][: begin - match.start()] + MASK + match[0][end - match.start() :]
+def _with_code(said: str, found: str, places: list[int], at: int, finder: _Finder) -> Span | None:
+    """Return the span of a telephone number with its country and area, as far as they are there."""
+    end = places[at + len(finder.letters) - 1] + 1
+    for digit in reversed(finder.before or ""):
+        if not at or found[at - 1] != digit or not _is_gap(said[places[at - 1] + 1 : places[at]]):
+            break
+        at -= 1
+    begin = places[at]
+    others = len(said[:begin]) - len(said[:begin].rstrip("0123456789"))
+    return (begin, end) if others <= MOST_BEFORE else None
+
+
+def _is_gap(text: str) -> bool:
+    """Return whether a text may be between the digits of a telephone number."""
+    signs = unicodedata.normalize("NFKC", text) if len(text) < MARGIN else text
+    return all(sign in _GAP or sign.isspace() or not FOLD[ord(sign)] for sign in signs)
+
+
+def _neighbour(said: str, place: int, step: int) -> str:
+    """Return the letter that makes one word with that at a place; "" if none does."""
+    beyond = place + step
+    while 0 <= beyond < len(said) and not FOLD[ord(said[beyond])] and said[beyond] >= " ":
+        beyond += step
+    char = said[beyond] if 0 <= beyond < len(said) else " "
+    is_letter = FOLD[ord(char)] not in {"", " "}
+    return char if is_letter and not _NO_SPACES.search(char + said[place]) else ""
 
 
 def _is_in_host(text: str, begin: int, end: int) -> bool:
@@ -591,376 +622,160 @@ def _is_in_host(text: str, begin: int, end: int) -> bool:
     The last label is none (mr.example); what belongs to an e-mail address is not spared before
     its @.
     """
-    while begin > 0 and (text[begin - 1].isalnum() or text[begin - 1] in ".-"):
-        begin -= 1
-    label_ends = end
-    while end < len(text) and (text[end].isalnum() or text[end] in ".-"):
-        end += 1
-    run, follows = text[begin:end].rstrip("."), text[end : end + 1]
-    return (
-        follows != "@"
-        and text[label_ends : label_ends + 1] == "."
-        and len(run) > label_ends - begin + 1
-        and re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", run) is not None
-    )
+    if text[end : end + 1] != ".":
+        return False
+    first = len(text[:begin].rstrip(_HOST_SIGNS)) if begin <= MARGIN else begin
+    run = _HOST.match(text, first)
+    return run is not None and run.end() > end + 1 and text[run.end() : run.end() + 1] != "@"
 
 
-def _read_as(text: str) -> list[str]:
-    """Return what a text says: as it is, and without escapes of JSON, addresses, pages and mail."""
-    readings: dict[str, None] = {text: None}
-    if _has_bytes_apart(text):
-        readings.update(dict.fromkeys(_APART.sub(said, text) for said in (_from_hexes, _from_ints)))
-    if not any(map(_ESCAPED.search, readings)):
-        return list(readings)
-    readings[_QUOTED_PRINTABLE.sub(_from_hex, text)] = None
-    readings.update(dict.fromkeys(_TAG.sub(instead, text) for instead in (" ", "")))
-    readings[_CODE_POINT.sub(_from_code_point, text)] = None
-    if "&" in text:
-        readings[unescape(text)] = None
-    for begin in list(readings):
-        again = begin
-        for _ in range(MOST_ESCAPED):
-            before, again = again, _unescaped(again)
-            if again == before:
-                break
-            readings[again] = None
-    return list(readings)
-
-
-_ESCAPED = re.compile(
-    r"[%=](?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|\r?\n)|&[#a-zA-Z]|\\[unrtbfxU0-9A-Fa-f\r\n]"
-    r"|[^\t\n\r\x20-\x7e]|<[a-zA-Z/!]"
-)
-_TAG = re.compile(r"<[a-zA-Z/!][^<>]{0,200}>")
-_JSON_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|([nrtbf]))")
-_BLANKS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
-_QUOTED_PRINTABLE = re.compile(r"((?:=[0-9A-Fa-f]{2}|=\r?\n)+)")
-# How programs write bytes (\xc3\xab, \303\253, %C3%AB) and code points (\u{eb}, %u00EB, \0000eb).
-_BYTES = re.compile(r"(?:\\+(?:x[0-9A-Fa-f]{2}|[0-3]?[0-7]{2}))+|(?:%[0-9A-Fa-f]{2})+")
-_BYTE = re.compile(r"[%x]([0-9A-Fa-f]{2})|([0-3]?[0-7]{2})")
-_CODE_POINT = re.compile(
-    r"(?:\\+u\{|\\+U00|%u)([0-9A-Fa-f]{1,6})\}?|\\+(0?0?0?0?[0-9A-Fa-f]{2,6})[ ]?"
-)
-# UTF-8 that was read as Latin-1 or as Windows-1252: a letter's first byte, and those after it.
-_WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xC0)}
-_MISREAD = re.compile(f"[\xc2-\xf4][\x80-\xbf{''.join(_WINDOWS)}]{{1,3}}")
-# Bytes one by one, as dumps and logs write them: 5A 6F C3 AB, 0x5a,0x6f and 90, 111, 195, 171.
-_ONE_BYTE = r"(?:0x)?(?:-?[0-9]{1,3}|[0-9A-Fa-f]{2})"
-_SOME_BYTES = rf"(?<![\w.]){_ONE_BYTE}(?:[\s,:]{{1,3}}{_ONE_BYTE}){{2,}}"
-_APART = re.compile(rf"{_SOME_BYTES}(?![\w.])")
-# The same at the end of a text that was cut, maybe within a number; so many characters of it.
-_APART_CUT = re.compile(rf"({_SOME_BYTES})[\s,:]{{0,3}}(?:0x)?-?[0-9A-Fa-f]?\Z")
-_LAST_NUMBER = re.compile(r"[\s,:]+[^\s,:]*\Z")
-LONGEST_BEGUN = 1_000
-_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]+|=\r?\n")
-# What nobody sees: the default ignorable code points of Unicode.
-_UNSEEN = re.compile(
-    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]+"
+MOST_SIGNS = 8  # between two letters of a value
+MOST_BEFORE = 4  # other digits before those of a telephone number
+_GAP = frozenset("()./+_-\u00b7\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
+_LOST = re.compile("[?_\N{REPLACEMENT CHARACTER}]{0,4}")
+_HOST_SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?![\w-])")
+_URL = re.compile(r""":(?:\\{0,2}/){2}([^\s?#"'<>]*)\Z""")
+_NAME_SIGNS = f"{_HOST_SIGNS}{_HOST_SIGNS.upper()}_"
+_FIELD = re.compile(r'[\w.-]{1,99}\\{0,16}"\s{0,9}:', re.ASCII)
+# Scripts that write no spaces between words, or a suffix behind a name.
+_NO_SPACES = re.compile(
+    "[\u0e00-\u0eff\u1000-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
 
-def _plain(text: str) -> str:
-    """Return a text without what nobody sees, and letters of other widths and styles as letters."""
-    if text.isascii():
-        return text
-    return _OTHER_DIGIT.sub(_digit_of, unicodedata.normalize("NFKC", _UNSEEN.sub("", text)))
+def _without_begun(text: str, finders: Finders) -> str:
+    """Mask a value of which a text that was cut has the begin only."""
+    said = text.removesuffix(CUT)
+    for whole in dict.fromkeys((said, _PARTIAL.sub("", said))):
+        first = max(0, len(whole) - MARGIN)
+        spans = [
+            span
+            for reading in readings(whole[first:])
+            for span in reading.in_text(_begun(reading.said, finders))
+        ]
+        if spans:
+            return f"{said[: first + min(spans)[0]]}{MASK}{CUT}"
+    return text
 
 
-_OTHER_DIGIT = re.compile(r"[^\D0-9]")  # of another script
+# Of an escape or a number what the cut has left.
+_PARTIAL = re.compile(r"(?:[\s,:]{1,3}(?:0x)?-?[0-9A-Fa-f]{0,2}|[%=\\&][#\w]{0,6})\Z")
 
 
-def _digit_of(match: re.Match[str]) -> str:
-    return str(int(match[0]))
-
-
-def _from_json(match: re.Match[str]) -> str:
-    return chr(int(match[1], 16)) if match[1] else _BLANKS[match[2]]
-
-
-def _from_hex(match: re.Match[str]) -> str:
-    return _from_bytes(bytes.fromhex("".join(match[1].replace("=", "").split())))
-
-
-def _from_hexes(match: re.Match[str]) -> str:
-    """Read bytes apart as hexadecimal numbers."""
-    numbers = [one.removeprefix("0x") for one in _SEPARATORS.split(match[0])]
-    if any(len(number) != 2 or number[0] == "-" for number in numbers):
-        return match[0]
-    return _from_bytes(bytes.fromhex("".join(numbers)))
-
-
-def _from_ints(match: re.Match[str]) -> str:
-    """Read bytes apart as decimal numbers; some languages write 195 as -61."""
-    try:
-        return _said_by([int(one) for one in _SEPARATORS.split(match[0])]) or match[0]
-    except ValueError:
-        return match[0]
-
-
-# Digits, letters of hex numbers and what stands between numbers. In a long text a number between
-# two others is looked for first: that costs a tenth.
-_KINDS = bytearray(b"x" * 256)
-for _kind, _bytes in {
-    "d": b"0123456789-",
-    "h": b"abcdefABCDEF",
-    ",": b", \t\n\r",
-    ":": b":",
-}.items():
-    for _byte in _bytes:
-        _KINDS[_byte] = ord(_kind)
-_BETWEEN = (b",dd,", b",ddd,", b",dh,", b",dxd", b":dh:", b":dd:dd:")
-
-
-def _has_bytes_apart(text: str) -> bool:
-    if len(text) > SHORT_TEXT:
-        kinds = text.encode("utf-8", "replace").translate(_KINDS)
-        if not any(one in kinds for one in _BETWEEN):
-            return False
-    return _APART.search(text) is not None
-
-
-_SEPARATORS = re.compile(r"[\s,:]+")
-
-
-def _said_by(numbers: list[Any]) -> str:
-    """Return the text that a list of bytes is; "" if it is another list."""
-    if all(type(number) is int and -128 <= number < 256 for number in numbers):
-        return _from_bytes(bytes(number & 255 for number in numbers))
-    return ""
-
-
-def _reread(match: re.Match[str]) -> str:
-    try:
-        return bytes(_WINDOWS.get(char, ord(char)) for char in match[0]).decode()
-    except UnicodeDecodeError:
-        return match[0]
-
-
-def _from_bytes(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
-def _from_escapes(match: re.Match[str]) -> str:
-    found = _BYTE.finditer(match[0])
-    return _from_bytes(bytes(int(one[1], 16) if one[1] else int(one[2], 8) for one in found))
-
-
-def _from_code_point(match: re.Match[str]) -> str:
-    code = int(match[1] or match[2], 16)
-    return chr(code) if code <= sys.maxunicode else match[0]
-
-
-def _unescaped(text: str) -> str:
-    text = _CONTROLS.sub("", _JSON_ESCAPE.sub(_from_json, text))
-    if not text.isascii():
-        text = _MISREAD.sub(_reread, text)
-    if "\\" in text or "%" in text:
-        text = _BYTES.sub(_from_escapes, text)
-    return unescape(unquote_plus(text)) if "%" in text or "&" in text else text
-
-
-def _letters(text: str) -> bytes:
-    """Return letters and digits alone, without case and accents."""
-    return _only_letters(_folded(text))
-
-
-def _only_letters(folded: bytes) -> bytes:
-    if not folded.isascii():
-        folded = _NO_WORD.sub("", folded.decode()).encode()
-    return folded.translate(None, _NO_LETTERS)
-
-
-def _folded(text: str) -> bytes:
-    """Return a text without case, accents and what nobody sees."""
-    if not text.isascii():
-        text = _UNSEEN.sub("", unicodedata.normalize("NFKD", text).casefold())
-        text = _OTHER_DIGIT.sub(_digit_of, _ACCENTS.sub("", text))
-    return text.encode("utf-8", "replace").lower()
-
-
-_ACCENTS = re.compile(
-    "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff"
-    "\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f]+"
-)
-_NO_WORD = re.compile(r"(?:[^\w\0-\x7f]|\u02bc)+")
-_NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
-_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
-
-
-def _telephone(value: str) -> str:
-    """Return the digits that every spelling of a telephone number ends with; "" for others."""
-    is_number = len(_digits(value)) >= FEWEST_DIGITS and not any(map(str.isalpha, value))
-    return _digits(value)[-NATIONAL_DIGITS:] if is_number else ""
-
-
-def _digits(value: str) -> str:
-    return "".join(char for char in value if "0" <= char <= "9")
-
-
-SHORTEST_ENCODED = 10  # characters of a value of TELLING in base64, without its neighbours' bits
-_LONG = re.compile(rb"[a-z0-9+/_-]{%d,}" % SHORTEST_ENCODED)
-
-
-def _encoded(value: str) -> list[str]:
-    """Return a value in hex, and in base64 at each of the three places it can begin at."""
-    if len(value) < TELLING:
-        return []
-    forms = []
-    for text in dict.fromkeys((value, value.lower(), value.upper())):
-        raw = text.encode()
-        forms.append(raw.hex())
-        for pad in range(3):
-            for encode in (base64.b64encode, base64.urlsafe_b64encode):
-                whole = encode(b"\0" * pad + raw).decode().rstrip("=")
-                # The first characters and the last hold bits of their neighbours.
-                forms.append(whole[(0, 2, 3)[pad] : len(whole) - bool((pad + len(raw)) % 3)])
-    return list(dict.fromkeys(forms))
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+def _begun(said: str, finders: Finders) -> Iterator[Span]:
+    found, places = placed(said)
+    for finder in finders:
+        least = SHORTEST if finder.before is None else FEWEST_DIGITS
+        for size in range(len(finder.letters) - 1, least - 1, -1):
+            if found.endswith(begin := finder.letters[:size]):
+                begun = replace(finder, letters=begin, level=WORD, needs=frozenset())
+                if span := _fit(said, found, places, len(found) - size, begun):
+                    yield span
 
 
 @lru_cache(maxsize=256)
 def _finders(values: tuple[str, ...]) -> Finders:
-    """Return how the values are found; longer ones first, as they hold the others."""
-    finders: list[_Finder] = []
-    for value in sorted(_spellings(values), key=len, reverse=True):
-        core = _telephone(value)
-        if core:
-            # The digits before those that all spellings share: a country's or an area's.
-            before = "".join(f"(?:{_digit(d)}{_GAP})?" for d in _digits(value)[: -len(core)])
-            digits = _GAP.join(map(_digit, core))
-            pattern = rf"{_NUMBER}\d{{0,4}}?{_GAP}(?P<value>{before}{digits})(?!\d)"
-        else:
-            spelled = "".join(_SPACE if char == " " else _char(char) for char in value)
-            pattern = f"(?P<value>{spelled})"
-            if len(value) < TELLING or _is_word(value):
-                pattern = f"{_BEGIN}{pattern}{_END}"
-        finders.append(
-            _Finder(
-                needle=core.encode() or _letters(value),
-                reading="digits" if core else "words" if value.isalnum() else "letters",
-                pattern=pattern,
-                is_telling=len(value) >= TELLING and not _is_word(value),
-            )
-        )
-    for form in dict.fromkeys(form for value in values for form in _encoded(value)):
-        found = f"(?P<value>{re.escape(form)})"
-        finders.append(_Finder(form.lower().encode(), "encoded", found, is_telling=True))
-    return tuple(finders)
-
-
-_HOUSE_NUMBER = re.compile(r"^\d+\w?[ ,]+|[ ,]+\d+\w?$")
-_DASHES = r"\-\u2010-\u2015\u2212"
-# What may stand between the words of a value, and between the digits of a telephone number.
-_SPACE = (
-    rf"(?:[\s+_.,{_DASHES}]|%(?:25)*(?:2[0cd]|0[ad9])|=20|&nbsp;|&#0*32;|&#x0*20;"
-    r"|\\{1,8}[nrt]|\\{1,8}u00[2a]0|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
-)
-_GAP = (
-    rf"(?:[\s()./+_\u00b7{_DASHES}]|[%=](?:25)*2[089bdf]|&nbsp;"
-    r"|&#0*(?:32|4[013567]);|&#x0*2[089bdf];"
-    r"|&(?:sol|lpar|rpar|period|plus);|\\{1,8}[nrt]|\\{1,8}u00(?:2[089bdef]|a0)"
-    r"|<[a-zA-Z/!][^<>]{0,200}>){0,8}"
-)
-# Digits may belong to an escape before the number.
-_NUMBER = r"(?:(?<!\d)|(?<=[%=][0-9a-f]{2})|(?<=%25[0-9a-f]{2})|(?<=\\u[0-9a-f]{4}))"
-_APOSTROPHES = "'`\u00b4\u02bc\u2018\u2019"
-# A name is a word of its own. An escape before it ends in letters, but belongs to no word.
-_BEGIN = r"(?:(?<![^\W_])|(?<=[%=][0-9a-f]{2})|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))"
-_END = r"(?![^\W_])"
-
-
-def _spellings(values: Iterable[str]) -> list[str]:
-    """Return the values and the street names in them, without house numbers."""
-    found: dict[str, None] = {}
+    """Return how the values are found."""
+    found: dict[str, _Finder] = {}
     for value in values:
-        spaced = " ".join(unicodedata.normalize("NFC", value).split())
-        found[spaced] = None
-        street = _HOUSE_NUMBER.sub("", spaced)
-        if street != spaced and " " in street and len(street) >= TELLING:
-            found[street] = None
-    for value in [value for value in found if not value.isascii()]:
-        found[value.translate(_IN_ASCII)] = None
-        found[value.lower().translate(_IN_ASCII_SHORT)] = None
-        lost = "".join(char if char.isascii() else _LOST for char in value)
-        if len(_letters(lost)) >= SHORTEST:
-            found[lost] = None
-        elif len(lost) >= SHORTEST:  # too few letters to be told alone: Zo? and not Zo
-            found[lost.replace(_LOST, _IS_LOST)] = None
-    return list(found)
+        if digits := _telephone(value):
+            core = digits[-NATIONAL_DIGITS:]
+            before = digits[:-NATIONAL_DIGITS]
+            found.setdefault(core, _Finder(core, core.encode(), PERSON, before=before))
+        else:
+            for finder in map(_finder, _spellings(value)):
+                if finder:
+                    found.setdefault(finder.letters, finder)
+    return tuple(found.values())
 
 
-# How letters are written where there is only ASCII, and what stands for one that was lost.
+def _finder(value: str) -> _Finder | None:
+    said, breaks, spaces, lost = "", set(), set(), set()
+    for char in value:
+        folded = FOLD[ord(char)]
+        if folded != " ":
+            said += folded
+        elif char == GONE:
+            lost.add(len(said))
+        else:
+            breaks.add(len(said))
+            spaces |= {len(said)} if char == " " else set()
+    is_short = lost or _NO_SPACES.search(said)
+    if len(said) < SHORTEST - bool(is_short) or not any(map(str.isalpha, said)):
+        return None
+    is_name = _is_name(value)
+    person = PERSON if len(value) >= TELLING else WORD
+    # Bo At is no boat, and Zo is no Zoë.
+    needs = spaces if is_name and not is_short and len(said) < FEWEST_DIGITS else set()
+    needs = lost if len(said) < FEWEST_DIGITS else needs
+    level = (NAME if spaces else WORD) if is_name else person
+    allowed, needed, gone = map(frozenset, (breaks | lost, needs, lost))
+    return _Finder(said, said.encode("utf-8", "replace"), level, allowed, needed, gone)
+
+
+def _is_name(value: str) -> bool:
+    return all(char.isalpha() or char in f" -.{APOSTROPHES}{GONE}" for char in value)
+
+
+def _telephone(value: str) -> str:
+    """Return the digits of a telephone number without its extension; "" for other values."""
+    number = _EXTENSION.sub("", value)
+    digits = "".join(char for char in number if "0" <= char <= "9")
+    return digits if len(digits) >= FEWEST_DIGITS and not any(map(str.isalpha, number)) else ""
+
+
+_EXTENSION = re.compile(r"(?i)^\s*tel\W*|\s*(?:ext\W*|x|#)\s*\d{1,6}\s*$")
+_HOUSE_NUMBER = re.compile(r"(\d+\w?)[ ,]+(.*[^\d ,].*)|(.+?)[ ,]+(\d+\w?)")
+GONE = "\N{REPLACEMENT CHARACTER}"  # a letter that was lost
+# What is written for a word of a street or a company.
+_SHORT = (
+    "street st str|avenue ave av|road rd|boulevard blvd|drive dr|lane ln|court ct|place pl|"
+    "square sq|terrace ter|way wy|highway hwy|parkway pkwy|circle cir|north n|south s|east e|"
+    "west w|apartment apt unit|suite ste|floor fl|building bldg|room rm|company co|limited ltd|"
+    "incorporated inc|corporation corp|and & und et y"
+)
+_SAME = {word: group.split() for group in _SHORT.split("|") for word in group.split()}
+MOST_SPELLINGS = 24  # of one value by its words
+# How letters are written where there is only ASCII.
 _LONGER = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "æ": "ae", "ø": "oe", "œ": "oe"}
 _IN_ASCII = str.maketrans({**_LONGER, **{key.upper(): to.title() for key, to in _LONGER.items()}})
-_IN_ASCII_SHORT = str.maketrans("øłđðıæ", "olddia")
-_LOST = "\N{REPLACEMENT CHARACTER}"
-_IS_LOST = "\N{OBJECT REPLACEMENT CHARACTER}"  # one of which something must be left
 
 
-@lru_cache(maxsize=4096)
-def _char(char: str) -> str:
-    """Return a pattern for a character in every spelling: escaped for JSON, pages and addresses."""
-    if char == _LOST:
-        return f"[?_{_LOST}]{{0,4}}"
-    if char == _IS_LOST:
-        return f"[?{_LOST}]{{1,4}}"
-    bare = unicodedata.normalize("NFD", char)
-    folded = {char, char.lower(), char.upper(), char.casefold(), bare, bare[0]}
-    ways: dict[str, None] = {}
-    for form in sorted(folded, key=len, reverse=True):
-        ways["".join(map(_escaped, form))] = None
-        ways["".join(rf"[%=](?:25)*{byte:02x}" for byte in form.encode("utf-8", "replace"))] = None
-        if not form.isascii():  # UTF-8 that was read as Latin-1, then escaped or not
-            ways["".join(map(_escaped, form.encode("utf-8", "replace").decode("latin-1")))] = None
-    if char == "-":
-        ways[f"[{_DASHES}]"] = None
-    if char == "+":  # in the query of an address it is a blank
-        ways[r"\s"] = None
-    if char in _APOSTROPHES:
-        ways.update(dict.fromkeys((f"[{_APOSTROPHES}]", f"{_AMP}[ar](?:pos|squo){_SEMICOLON}")))
-    return f"(?:{'|'.join(ways)})"
+def _spellings(value: str) -> list[str]:
+    """Return the ways in which people and programs write a value.
 
-
-# Where a page's escape is in an address, or in JSON, its own signs are escaped too.
-_AMP = r"(?:&|[%=](?:25)*26|\\{1,8}u0026)(?:amp;|amp%3b)*"
-_HASH = r"(?:#|[%=](?:25)*23)"
-_SEMICOLON = r"(?:;|[%=](?:25)*3b)"
-
-
-def _escaped(char: str) -> str:
-    """Return a pattern for one character as it is, for JSON, or as an entity of a page."""
-    ways = [re.escape(char), "".join(rf"\\{{1,8}}u{ord(unit):04x}" for unit in _units(char))]
-    ways.append(rf"{_AMP}{_HASH}(?:0*{ord(char)}|x0*{ord(char):x}){_SEMICOLON}")
-    ways += [f"{_AMP}{name}{_SEMICOLON}" for name in _entities().get(char, ())]
-    if not char.isalnum():
-        ways.append(rf"\\{{1,8}}{re.escape(char)}")
-    return f"(?:{'|'.join(ways)})"
-
-
-@lru_cache(maxsize=1)
-def _entities() -> dict[str, list[str]]:
-    """Return the names that a page may write for each sign: &commat; is @."""
-    names: dict[str, list[str]] = {}
-    for name, char in html5.items():
-        if name.endswith(";") and len(char) == 1:
-            names.setdefault(char, []).append(name[:-1])
-    return names
-
-
-def _units(text: str) -> str:
-    """Return the UTF-16 code units of a text, as JSON escapes them."""
-    raw = text.encode("utf-16-be", "surrogatepass")
-    return "".join(chr(raw[i] << 8 | raw[i + 1]) for i in range(0, len(raw), 2))
-
-
-def _digit(char: str) -> str:
-    entities = rf"&#0*{48 + int(char)};|&#x0*3{char};"
-    return rf"(?:{char}|[%=](?:25)*3{char}|{entities}|\\{{1,8}}u003{char})"
+    Examples
+    --------
+    >>> _spellings("12 Main Street")[:3]
+    ['12 Main Street', 'Main Street 12', 'Main Street']
+    >>> _spellings("ada+1@a.test")
+    ['ada+1@a.test', 'ada@a.test', 'ada+1 at a.test', 'ada at a.test']
+    """
+    spaced = " ".join(unicodedata.normalize("NFC", value).split())
+    mailbox, at, host = spaced.partition("@")
+    boxes = dict.fromkeys((mailbox, mailbox.partition("+")[0]))
+    words = spaced.split()
+    if at:
+        ways = [f"{box}{sign}{host}" for sign in ("@", " at ") for box in boxes]
+    elif match := _HOUSE_NUMBER.fullmatch(spaced):
+        number, street = match[1] or match[4], match[2] or match[3]
+        ways = [f"{number} {street}", f"{street} {number}"]
+        ways += [street] if " " in street and len(street) >= TELLING else []
+    elif len(words) > 1 and _is_name(spaced):
+        ways = [spaced, " ".join([words[-1], *words[:-1]])]
+        initial = f"{words[0][0]} {words[-1]}"
+        ways += [initial] if len(letters(initial)) >= FEWEST_DIGITS else []
+    else:
+        ways = [
+            box for box in boxes if box == spaced or (" " not in spaced and len(box) >= TELLING)
+        ]
+    found = dict.fromkeys(ways)
+    for way in (way for way in ways if " " in way and not at):
+        same = (_SAME.get(word.lower().strip(".,"), [word]) for word in way.split())
+        found |= dict.fromkeys(map(" ".join, islice(product(*same), MOST_SPELLINGS)))
+        found[re.sub("(?i)stra(?:ß|ss)e", "str", way)] = None
+    for way in [way for way in found if not way.isascii()]:
+        found[way.translate(_IN_ASCII)] = None
+        found["".join(char if char.isascii() else GONE for char in way)] = None
+    return list(found)

@@ -36,7 +36,12 @@ from firmly_nb.api.event_names import (
     milestone_of,
     says_otherwise,
 )
-from firmly_nb.api.personal import is_without_personal, mask_personal, mask_personal_text
+from firmly_nb.api.personal import (
+    is_without_personal,
+    mask_personal,
+    mask_personal_name,
+    mask_personal_text,
+)
 from firmly_nb.api.snapshots import (
     DEEPEST,
     FIELDS,
@@ -744,7 +749,7 @@ def shareable(order: Recorded) -> Recorded:
 def _masked_name(name: str, start: Start) -> str:
     """Return an event's name; one that the API gave is nobody's, whatever a person is called."""
     is_known = name == ERROR or _is_known(start, name)
-    return name if is_known else masked_text(name, start)
+    return name if is_known else mask_personal_name(name, tuple(start.personal), _kept(start))
 
 
 def tellable(order: Recorded) -> Recorded:
