@@ -654,11 +654,10 @@ class Lab(CartCalls):
 
         bench = self._open()
         try:
-            sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments))
+            sweep = begin(bench, orders, card, bench.kept.for_sweep(arguments), keeper=self)
         except (ValueError, TypeError) as error:
             wrong = bench.kept.blamed(error, arguments)
         else:
-            sweep.keep(self)
             self._last_sweep = sweep
             return sweep
         raise wrong

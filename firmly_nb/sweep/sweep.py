@@ -93,13 +93,14 @@ class Sweep:
         journal: Path,
         earlier: list[Recording],
         claim: Lock,
+        keeper: object,
     ) -> None:
         self._run = run
         self._plan_file = plan_file
         self._journal = journal
         self._earlier = earlier
         self._claim = claim
-        self._kept: object = None
+        self._keeper = keeper  # a lab that is forgotten meanwhile is closed after the sweep
         self._listeners: list[Callable[[Sweep], None]] = []
         self._over = asyncio.Event()  # for the background loop
         run.on_change = self._tell
@@ -108,14 +109,10 @@ class Sweep:
             desk.bench.before_close.append(self._end)
         self._work = submit(self._follow)
         self._work.add_done_callback(lambda _: self._tell())
-
-    def keep(self, lab: object) -> None:
-        """Keep a lab that is forgotten meanwhile: it is closed after the sweep."""
-        self._kept = lab
         self._work.add_done_callback(lambda _: self._let_go())
 
     def _let_go(self) -> None:
-        self._kept = None  # the lab keeps its last sweep: together they would stay
+        self._keeper = None  # the lab keeps its last sweep: together they would stay
 
     @property
     def run_id(self) -> str:
@@ -437,10 +434,12 @@ def begin(
     card: Card | None,
     arguments: Mapping[str, Any],
     other: Bench | None = None,
+    keeper: object = None,
 ) -> Sweep:
     """Check everything, write the plan down and start the sweep.
 
     ``other`` is where the orders go that name the other lab; the sweep is kept in the first.
+    ``keeper`` stays alive until the sweep has ended.
 
     Raises
     ------
@@ -452,13 +451,13 @@ def begin(
     request, options = Request.of(arguments)
     # An empty name is refused: whoever passes one means to go on with a run, not to begin another.
     if request.resume is None:
-        return _begun(bench, orders, card, request, options, other)
+        return _begun(bench, orders, card, request, options, other, keeper)
     # A damaged or unknown one is not held.
     run_id = PlanFile.read(bench.journal, request.resume).run_id
     held = claim(bench.journal / FOLDER, run_id)
     try:
         # What is known of the run is read now: whoever held it has placed or lent orders since.
-        return _begun(bench, orders, card, request, options, other, held)
+        return _begun(bench, orders, card, request, options, other, keeper, held)
     except BaseException:
         held.release()
         raise
@@ -471,6 +470,7 @@ def _begun(
     request: Request,
     options: Mapping[str, Any],
     other: Bench | None,
+    keeper: object,
     held: Lock | None = None,
 ) -> Sweep:
     """Begin a new sweep, or go on with one that is held."""
@@ -507,7 +507,7 @@ def _begun(
     except BaseException:
         held.release()
         raise
-    return Sweep(run, written, bench.journal, earlier, held)
+    return Sweep(run, written, bench.journal, earlier, held, keeper)
 
 
 def _leases(bench: Bench, request: Request, written: PlanFile) -> Intents | None:
