@@ -60,7 +60,7 @@ test: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory -j 2 check suite
 
 suite: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python scripts/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)

@@ -35,11 +35,8 @@ settings.load_profile("fixed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return four test processes more than there are cores: they wait a lot, for other processes.
-
-    With two more, two cores had nothing to do for a quarter of the time.
-    """
-    return (os.cpu_count() or 1) + 4
+    """Return two test processes more than there are cores: browsers and notebooks wait a lot."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -85,7 +85,12 @@ def test_orders_that_exist_or_may_exist_are_listed_by_merchant(home, connect, co
 
 
 def test_a_new_machine_has_no_orders(home, command):
-    assert command("orders") == (0, "No order outside of the simulator exists or may exist.\n", "")
+    code, said, complained = command("orders")
+    assert (code, complained) == (0, "")
+    first, *rest = said.splitlines()
+    assert first == "No order outside of the simulator exists or may exist."
+    assert "".join(rest).startswith("No folder ")
+    assert "".join(rest).endswith(": no order was recorded there.")
     assert command("prune") == (0, "Nothing without tags is older than 90 days.\n", "")
     code, said, _ = command("sets")
     assert (code, said[:38]) == (0, "There are no recordings on this machin")

@@ -61,7 +61,8 @@ def orders(
         text = unknown("environment", environment, PLACES, "--env")
         raise coded_error(ValueError, "FNB801", text)
     # On a new machine there is no folder of journals yet.
-    wanted = paths or ([default_directory()] if default_directory().exists() else [])
+    folder = default_directory()
+    wanted = paths or ([folder] if folder.exists() else [])
     recs = sum((load(path) for path in wanted), start=Recordings([]))
     table = recs.orders
     table = table[may_exist(table, environment)]
@@ -78,6 +79,9 @@ def orders(
         _print_orders(table)
         if not len(table) and len(recs):
             _say_what_there_is(recs.orders)
+        elif not wanted:
+            # A wrong FIRMLY_NB_HOME is not to look as if there was nothing to void.
+            say(f"No folder {printable(str(folder))}: no order was recorded there.")
         warn(recs.warnings)
         if csv is not None:
             say(f"{csv}: {count(len(table), 'order')}")
