@@ -201,6 +201,7 @@ STOPPED_CHECK_S = 0.1
 MOST_TOLD = 20
 DIED = "RecorderDied"
 DID_NOT_RESPOND = "the recorder did not respond and was ended"
+DIED_BEFORE_THE_END = "the recorder died before the end of the order"
 
 
 class RecorderError(RuntimeError):
@@ -519,13 +520,14 @@ class WorkerProcess:
         if not pending.job.ends:
             pending.deliver(self._unanswered(pending, what_happened))
             return
-        warning = "the recorder died before the end of the order"
+        # Its limit was over: it is ended here only then, or when the order was cancelled.
+        is_late = DID_NOT_RESPOND in self._last_words
         end = End(
-            "transport_error",
+            "timeout" if is_late else "transport_error",
             _since(pending),
-            error_code=DIED,
+            error_code="Timeout" if is_late else DIED,
             error_description=f"the recorder's process {what_happened}",
-            warnings=[warning],
+            warnings=[DID_NOT_RESPOND if is_late else DIED_BEFORE_THE_END],
         )
         if pending.cancelled:
             before = "" if sent is None else f" {BEFORE_IT_WAS_SENT}"

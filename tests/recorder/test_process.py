@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.recorder.process import RecorderError
+from firmly_nb.recorder.process import DID_NOT_RESPOND, RecorderError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 ORDER = fnb.Order.example()
@@ -272,6 +272,18 @@ def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeyp
         lab.place(ORDER, progress=False, timeout_s=1.0)
     assert str(caught.value).startswith("Nothing was sent")
     assert lab.place(ORDER, progress=False).outcome == "placed"
+
+
+def test_an_order_whose_recorder_was_ended_after_the_limit_timed_out(lab, until):
+    """The recorder did not die by itself, so that is not said."""
+    attempt = stalled(lab, until)
+    worker_of(lab)._last_words.append(DID_NOT_RESPOND)  # as when the limit is over
+    os.kill(worker_of(lab).pid, signal.SIGKILL)
+    rec = attempt.wait(None)
+    assert (rec.outcome, rec.order_exists) == ("timeout", "unknown")
+    assert names(rec) == ["creating-cart", "item-added"]
+    assert rec.warnings == [DID_NOT_RESPOND]
+    assert "after item-added" in repr(rec)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
