@@ -520,14 +520,15 @@ class WorkerProcess:
         if not pending.job.ends:
             pending.deliver(self._unanswered(pending, what_happened))
             return
-        # Its limit was over: it is ended here only then, or when the order was cancelled.
-        is_late = DID_NOT_RESPOND in self._last_words
+        was_ended = DID_NOT_RESPOND in self._last_words
+        # It may have been ended for another order: this one timed out if its own limit is over.
+        is_late = was_ended and pending.job.left_s() <= 0
         end = End(
             "timeout" if is_late else "transport_error",
             _since(pending),
             error_code="Timeout" if is_late else DIED,
             error_description=f"the recorder's process {what_happened}",
-            warnings=[DID_NOT_RESPOND if is_late else DIED_BEFORE_THE_END],
+            warnings=[DID_NOT_RESPOND if was_ended else DIED_BEFORE_THE_END],
         )
         if pending.cancelled:
             before = "" if sent is None else f" {BEFORE_IT_WAS_SENT}"

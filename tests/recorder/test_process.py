@@ -274,13 +274,17 @@ def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeyp
     assert lab.place(ORDER, progress=False).outcome == "placed"
 
 
-def test_an_order_whose_recorder_was_ended_after_the_limit_timed_out(lab, until):
-    """The recorder did not die by itself, so that is not said."""
+@pytest.mark.parametrize(("left_s", "outcome"), [(0.0, "timeout"), (9.0, "transport_error")])
+def test_an_order_timed_out_whose_recorder_was_ended_after_its_own_limit(
+    lab, until, monkeypatch, left_s, outcome
+):
+    """The recorder did not die by itself; it may have been ended for another order's sake."""
     attempt = stalled(lab, until)
-    worker_of(lab)._last_words.append(DID_NOT_RESPOND)  # as when the limit is over
+    monkeypatch.setattr("firmly_nb.recorder.recorder.Job.left_s", lambda _: left_s)
+    worker_of(lab)._last_words.append(DID_NOT_RESPOND)
     os.kill(worker_of(lab).pid, signal.SIGKILL)
     rec = attempt.wait(None)
-    assert (rec.outcome, rec.order_exists) == ("timeout", "unknown")
+    assert (rec.outcome, rec.order_exists) == (outcome, "unknown")
     assert names(rec) == ["creating-cart", "item-added"]
     assert rec.warnings == [DID_NOT_RESPOND]
     assert "after item-added" in repr(rec)
