@@ -19,13 +19,14 @@ from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
     Ordered: TypeAlias = "Floats | Places"
+    Rows = NDArray[np.signedinteger[Any]]
 
 ECDF = Table(
     "ecdf",
@@ -182,6 +183,83 @@ class Places:
         return self._values[place % self._count]
 
 
+class Largest:
+    """The largest of very many values: a high quantile is not worth holding all of them.
+
+    Parameters
+    ----------
+    count
+        How many values there are of all.
+    values, rows
+        The largest, and the place of each among all, in any order.
+    whole
+        What finds all, for a quantile that these do not tell.
+    floor
+        No other value is larger than this.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        values: Floats,
+        rows: Rows,
+        whole: Callable[[], Floats],
+        floor: float = math.inf,
+    ) -> None:
+        self.whole = whole
+        self._count, self._values, self._rows, self._floor = count, values, rows, floor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Largest], in_order: Any) -> Largest:
+        """Return those of several as those of all, which are put in another order.
+
+        Examples
+        --------
+        >>> parts = [Largest(2, np.array([3.0, 4.0]), np.array([0, 1]), lambda: None, -math.inf),
+        ...          Largest(3, np.array([9.0]), np.array([2]), lambda: None, 3.5)]
+        >>> both = Largest.joined(parts, np.array([4, 3, 2, 1, 0]))
+        >>> both.kept(np.array([True, False, False, True, True])).estimate(0.9)
+        8.0
+        """
+        floor = max(part._floor for part in parts)  # noqa: SLF001 - of its own kind
+        begins = np.cumsum([0, *(part._count for part in parts)])  # noqa: SLF001 - the same
+        each = [(part._values, part._rows) for part in parts]  # noqa: SLF001 - the same
+        values = np.concatenate([some for some, _ in each])
+        rows = np.concatenate([own + begin for (_, own), begin in zip(each, begins, strict=False)])
+        place = np.empty(begins[-1], dtype=np.int32)
+        place[in_order] = np.arange(begins[-1], dtype=np.int32)
+        enough = values >= floor
+
+        def whole() -> Floats:
+            found: Floats = np.concatenate([part.whole() for part in parts])[in_order]
+            return found
+
+        return cls(int(begins[-1]), values[enough], place[rows[enough]], whole, floor)
+
+    def kept(self, mask: NDArray[np.bool_]) -> Largest:
+        """Return those of some of the values, by a mask."""
+        values, count = self._values[mask[self._rows]], int(np.count_nonzero(mask))
+        return Largest(count, values, self._rows[:0], lambda: self.whole()[mask])
+
+    def some(self, rows: Rows) -> Largest:
+        """Return some of the values by their places; the largest are found when asked for."""
+        return Largest(self._count, self._values[:0], self._rows[:0], lambda: self.whole()[rows])
+
+    def estimate(self, p: float) -> float:
+        """Return a quantile alone (type 7).
+
+        Examples
+        --------
+        >>> Largest(5, np.array([9.0, 7.0]), np.array([0, 3]), lambda: np.arange(5.0)).estimate(0.9)
+        8.2
+        """
+        held = len(self._values)
+        if int((self._count - 1) * p) < self._count - held:
+            return estimate(self.whole(), p)
+        places = range(self._count - held, self._count)
+        return type_7(Places(self._count, places, np.sort(self._values)), p)
+
+
 def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Ordered:
     """Return the values without nulls in order, at least those that some quantiles ask for.
 
@@ -223,17 +301,22 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
     at = np.array(wanted) * len(drawn) // n
     bands = np.split(wanted, np.flatnonzero(np.diff(at) > 2 * MARGIN) + 1)
     edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, np.inf)])
-    found = []
-    for band in bands:
-        first, last = band[0] * len(drawn) // n, band[-1] * len(drawn) // n
-        low, high = edges[first], edges[last + 2 * MARGIN + 1]
-        below, between = 0, []
-        for begin in range(0, n, AT_ONCE):
-            some = x[begin : begin + AT_ONCE]
+    limits = [
+        (edges[band[0] * len(drawn) // n], edges[band[-1] * len(drawn) // n + 2 * MARGIN + 1])
+        for band in bands
+    ]
+    below = [0] * len(bands)
+    between: list[list[Floats]] = [[] for _ in bands]
+    for begin in range(0, n, AT_ONCE):  # read once for all bands: of millions that is what takes
+        some = x[begin : begin + AT_ONCE]
+        for band_at, (low, high) in enumerate(limits):
             enough = some >= low
-            below += len(some) - int(np.count_nonzero(enough))
-            between.append(some[np.flatnonzero(enough & (some <= high))])
-        values, places = np.concatenate(between), band - below
+            below[band_at] += len(some) - int(np.count_nonzero(enough))
+            enough &= some <= high
+            between[band_at].append(some[np.flatnonzero(enough)])
+    found = []
+    for band, less, some_values in zip(bands, below, between, strict=True):
+        values, places = np.concatenate(some_values), band - less
         if places[0] < 0 or places[-1] >= len(values):
             return np.asarray(np.partition(x, wanted)[wanted], dtype=np.float64)
         found.append(np.partition(values, places)[places])
@@ -250,8 +333,8 @@ def log_times(times_ms: Floats) -> Floats:
 
 def _known(values: ArrayLike) -> Floats:
     found = np.asarray(values, dtype=np.float64).ravel()
-    missing = np.isnan(found)
-    return found[~missing] if missing.any() else found
+    # Where one is missing there is no largest; of millions it is looked for rather than marked.
+    return found[~np.isnan(found)] if len(found) and math.isnan(found.max()) else found
 
 
 def quantiles_of_sorted(x: Ordered, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:

@@ -46,6 +46,7 @@ from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
     AT_ONCE,
+    Largest,
     estimate,
     in_places,
     quantile_name,
@@ -430,8 +431,8 @@ def _sum_of(values: Floats, mask: NDArray[np.bool_]) -> float:
     return math.fsum(values[b : b + AT_ONCE][mask[b : b + AT_ONCE]].sum() for b in begins)
 
 
-def _p99(values: Floats) -> float | None:
-    found = estimate(values, 0.99)
+def _p99(values: Floats | Largest) -> float | None:
+    found = values.estimate(0.99) if isinstance(values, Largest) else estimate(values, 0.99)
     return None if math.isnan(found) else found
 
 

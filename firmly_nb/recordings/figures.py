@@ -7,7 +7,9 @@ what caveats need of events is asked of DuckDB, which gives the few that there i
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +24,14 @@ from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
-from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
+from firmly_nb.latency.quantiles import Largest
+from firmly_nb.latency.stages import (
+    STORED_STAGES,
+    StageBlock,
+    StageColumns,
+    is_each,
+    own_reasons,
+)
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import EVENTS, unfinished
 from firmly_nb.recordings.relations import (
@@ -34,9 +43,9 @@ from firmly_nb.recordings.relations import (
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_NOTES,
-    STAGE_ENDS,
     compact,
     event_counts,
+    stage_ends,
 )
 from firmly_nb.store.columns import PartFile, Same, at_once, failed
 from firmly_nb.store.files import StoreError
@@ -75,11 +84,16 @@ MOST_SEARCHED = 100_000  # events of an older set; to read what more held would 
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
 AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
+LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of times needs
+REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
+DOUBTED = np.uint8(1 << REASON)  # those have such a reason
+TOGETHER = 16_384  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
-TOLD = "told"  # these in one number, which no file has
+TOLD = "told"  # flags and own reasons in one number, which no file has
+COALESCED = FLAGS[0]
 OF_STAGES = (*OF_BLOCKS, *FLAGS, "place", "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
@@ -368,7 +382,7 @@ def _why_unread(
 
 def stored_stage_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     """Return ``STAGE_ENDS`` of some recordings of a set."""
-    return _Stages(stored_set, rows).ends()
+    return stage_ends(_Stages(stored_set, rows).whole())
 
 
 def stored_event_counts(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
@@ -477,7 +491,9 @@ class _Stages:
             numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
             if TOLD in names:
                 # Of all stages of a file at once, since each has few rows.
-                columns[TOLD] = _told(*(columns[name] for name in FLAGS))
+                n = max(run.rows.stop for run in found.runs) if found.runs else 0
+                told_by = (np.broadcast_to(columns[name], n) for name in (*OF_BLOCKS, COALESCED))
+                columns[TOLD] = _told(own_reasons(*told_by), *(columns[name] for name in FLAGS))
             rows = []
             is_plain = len({run.stage for run in found.runs}) == len(found.runs)
             for run in found.runs:
@@ -540,13 +556,27 @@ class _Stages:
                 placed = found.setdefault(rows.stage, _Placed(every))
                 counts = counts + rows.counts
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed.put(rows.numbers, (*columns, *alike), is_once=rows.is_once)
+            placed.put(_Piece(rows.numbers, *columns, *alike), is_once=rows.is_once)
 
         self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), place, stages)
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
-            yield _block(stage, [*known], *found.pop(stage).taken())
+            whole = partial(self._uncertainties, stage)
+            yield found.pop(stage).block(stage, [*known], whole)
+
+    def _uncertainties(self, stage: str) -> NDArray[np.float64]:
+        """Read all uncertainties of a stage, in the order of its block."""
+        pieces: list[tuple[Any, ...]] = []
+
+        def hold(rows: _Rows) -> None:
+            names = ("place", "uncertainty_us")
+            own = (np.broadcast_to(rows.columns[name], rows.numbers.shape) for name in names)
+            pieces.append((rows.numbers, *own))
+
+        self._read(("uncertainty_us", "place"), hold, [stage])
+        numbers, place, found = map(np.concatenate, zip(*pieces, strict=True))
+        return found[np.lexsort((place, numbers))]
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
@@ -567,22 +597,6 @@ class _Stages:
 
         self._read(("place", *COUNTED), place)
         return event_counts(*counts)
-
-    def ends(self) -> pd.DataFrame:
-        """Return ``STAGE_ENDS``, stage by stage."""
-        blocks = sorted((block for block in self if len(block.orders)), key=lambda b: b.first)
-        sizes = [len(block.orders) for block in blocks]
-        codes = np.repeat(np.arange(len(blocks)), sizes)
-        columns: dict[str, Any] = {
-            "stage": categorical(codes, [block.name for block in blocks]),
-            "to_milestone": _ends_of(blocks),
-        }
-        for name in STAGE_ENDS.names:
-            if name not in columns:
-                of = "orders" if name == "recording_id" else name
-                parts = [np.empty(0, dtype="int32" if of == "orders" else DTYPES[name])]
-                columns[name] = np.concatenate([*parts, *(getattr(one, of) for one in blocks)])
-        return compact(STAGE_ENDS, columns)
 
     def whole(self) -> StageColumns:
         """Return the columns of all stages, order by order."""
@@ -679,113 +693,191 @@ class _Placed:
     def __init__(self, every: Numbers) -> None:
         self._every = every
         self._lock = Lock()
-        self._pieces: list[tuple[Rows, Columns]] = []  # before many have it
-        self._odd: list[tuple[Rows, Columns]] = []  # what has no single place
+        self._waiting: list[_Piece] = []  # until there are many
+        self._rows = 0  # of these
+        self._odd: list[_Piece] = []  # what has no single place
         self._alike: Columns = ()  # the place among stages, and the end, of all others
         self._size = 0
         self._places: tuple[NDArray[Any], ...] = ()
+        self._largest = _LargestSoFar(len(every))
 
-    def put(self, numbers: Rows, columns: Columns, *, is_once: bool) -> None:
-        """Add orders: durations, uncertainties, what else is told, places among stages, ends.
-
-        No two callers have the same order; ``is_once`` says that none comes twice.
-        """
-        alike = columns[3:]
-        pieces = [(numbers, columns)]
+    def put(self, piece: _Piece, *, is_once: bool) -> None:
+        """Add orders: no two callers have the same; ``is_once`` says that none comes twice."""
+        alike = piece.alike
         with self._lock:
             is_plain = is_once and not any(map(np.ndim, alike))
             if not is_plain or alike != (self._alike or alike):
-                self._odd += pieces
+                self._odd.append(piece)
                 return
             self._alike = alike
-            self._size += len(numbers)
+            self._size += len(piece.numbers)
+            self._rows += len(piece.numbers)
+            self._waiting.append(piece)
+            # Each step takes its time, however few the rows are.
+            if self._rows < (TOGETHER if self._places else OFTEN * len(self._every)):
+                return
+            pieces, self._waiting, self._rows = self._waiting, [], 0
             if not self._places:
-                self._pieces += pieces
-                if self._size < OFTEN * len(self._every):
-                    return
-                pieces, self._pieces = self._pieces, []
                 n = len(self._every)
-                self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
-        for some, values in pieces:
-            for whole, each in zip(self._places, values, strict=False):
-                whole[some] = each
+                self._places = np.empty(n), np.zeros(n, np.uint8)
+        self._place(pieces)
 
-    def taken(self) -> tuple[Numbers, Columns]:
-        """Return the numbers of its orders in order, and the columns; they are not held."""
+    def _place(self, pieces: Sequence[_Piece]) -> None:
+        """Put the values of orders to their places."""
+        one = _Piece.joined(pieces)
+        for whole, each in zip(self._places, (one.duration_ms, one.told), strict=True):
+            whole[one.numbers] = each
+        with self._lock:
+            self._largest.add(one)
+
+    def block(
+        self, stage: str, ends: Sequence[str], uncertainties: Callable[[], NDArray[np.float64]]
+    ) -> StageBlock:
+        """Return the stage; its times are not held any more.
+
+        Parameters
+        ----------
+        stage, ends
+            Its name, and milestones.
+        uncertainties
+            What reads all of them.
+        """
+        numbers, duration_ms, _, told, own_place, which = self._taken()
+        told, place = (np.broadcast_to(each, numbers.shape) for each in (told, own_place))
+        codes = None
+        firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
+        if not firsts:
+            last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
+            by_last = which[np.sort(last)].tolist()
+            firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
+            of_code = np.zeros(len(ends), dtype=np.intp)
+            of_code[by_last] = np.arange(len(by_last))
+            codes = of_code[which]
+        return StageBlock(
+            stage,
+            {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
+            numbers,
+            duration_ms if np.ndim(duration_ms) else np.full(len(numbers), duration_ms),
+            self._largest.of(numbers, place, uncertainties),
+            coalesced=(told & 2) > 0,
+            gathered=(told & 8) > 0,
+            together=(told & 4) > 0,
+            rows=numbers,
+            place=place,
+            which=codes,
+            is_own=True,
+            own=(told >> REASON).view(np.int8) - np.int8(1),
+        )
+
+    def _taken(self) -> _Piece:
+        """Return the orders that have it, in order; of uncertainties nothing."""
+        pieces, self._waiting = self._waiting, []
+        if self._places and pieces:
+            self._place(pieces)
+            pieces = []
+        pieces, self._odd = [*pieces, *self._odd], []
+        if pieces:
+            self._largest.add(_Piece.joined(pieces))
         places, self._places = self._places, ()
-        pieces, self._pieces, self._odd = [*self._pieces, *self._odd], [], []
         if places:
-            if self._size == len(self._every) and not pieces:
-                return self._every, (*places, *self._alike)
-            there = np.flatnonzero(places[-1])
-            columns = (*(column[there] for column in places), *self._alike)
-            if not pieces:
-                return there.astype(np.int32), columns
-            pieces.append((there, columns))
-        numbers = np.concatenate([some for some, _ in pieces]).astype(np.int32)
-        joined = [
-            np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
-            for at in range(5)
-        ]
-        in_order = np.lexsort((joined[3], numbers))
-        return numbers[in_order], tuple(column[in_order] for column in joined)
+            numbers: Rows = self._every
+            if self._size < len(numbers):
+                numbers = np.flatnonzero(places[-1]).astype(np.int32)
+                places = tuple(column[numbers] for column in places)
+            pieces.append(_Piece(numbers, places[0], 0.0, places[1], *self._alike))
+            if len(pieces) == 1:
+                return pieces[0]
+        one = _Piece.joined([piece._replace(uncertainty_us=0.0) for piece in pieces])
+        in_order = np.lexsort((np.broadcast_to(one.place, one.numbers.shape), one.numbers))
+        one = _Piece(*(each[in_order] if np.ndim(each) else each for each in one))
+        return one._replace(numbers=one.numbers.astype(np.int32))
 
 
-def _told(*flags: Any) -> Any:
-    """Return the flags of some stages as numbers above 0."""
-    told: Any = np.uint8(1)
-    for bit, each in enumerate(flags, 1):
-        told = told | np.asarray(each).view(np.uint8) << np.uint8(bit)
-    return told
+class _Piece(NamedTuple):
+    """Some orders that have a stage; a value that all of them have stands for its column."""
+
+    numbers: Rows
+    duration_ms: Any
+    uncertainty_us: Any
+    told: Any
+    place: Any  # among the stages of each order
+    end: Any
+
+    @property
+    def alike(self) -> Columns:
+        """What most pieces of a stage have in common."""
+        return self.place, self.end
+
+    @classmethod
+    def joined(cls, pieces: Sequence[_Piece]) -> _Piece:
+        """Return several as one."""
+        numbers, *columns = zip(*pieces, strict=True)
+        sizes = [*map(len, numbers)]
+        return cls(np.concatenate(numbers), *(_joined(each, sizes) for each in columns))
 
 
-def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:
-    """Return a stage that some orders have.
+def _joined(values: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Return columns as one, or the value that all have."""
+    if not any(map(np.ndim, values)) and all(one == values[0] for one in values):
+        return values[0]
+    each = zip(values, sizes, strict=True)
+    return np.concatenate([one if np.ndim(one) else np.full(size, one) for one, size in each])
+
+
+class _LargestSoFar:
+    """The largest uncertainties of a stage while it is read, where no own reason leaves them out.
 
     Parameters
     ----------
-    stage, ends
-        Its name, and milestones.
-    numbers
-        Its orders, in order.
-    columns
-        As of ``_Placed.put``; an end is the place of its milestone among these.
+    orders
+        How many orders there are.
     """
-    duration_ms, uncertainty_us, told, own_place, which = columns
-    place, codes = np.broadcast_to(own_place, numbers.shape), None
-    firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
-    if not firsts:
-        last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
-        by_last = which[np.sort(last)].tolist()
-        firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
-        of_code = np.zeros(len(ends), dtype=np.intp)
-        of_code[by_last] = np.arange(len(by_last))
-        codes = of_code[which]
-    return StageBlock(
-        stage,
-        {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
-        numbers,
-        duration_ms,
-        uncertainty_us,
-        coalesced=(told & 2) > 0,
-        gathered=(told & 8) > 0,
-        together=(told & 4) > 0,
-        rows=numbers,
-        place=place,
-        which=codes,
-        is_own=True,
-    )
+
+    def __init__(self, orders: int) -> None:
+        self._most = int(orders * LARGEST) + FEWEST
+        self._floor = -math.inf
+        nothing = np.empty(0, np.int32)
+        self._held: list[tuple[Any, ...]] = [(np.empty(0), nothing, nothing)]
+        self._size = 0
+
+    def add(self, piece: _Piece) -> None:
+        """Add orders."""
+        numbers, duration_ms, values, told, place, _ = piece
+        if np.any(np.isnan(values) != np.isnan(duration_ms)):
+            self._floor = math.inf  # how many there are is not that of the durations
+        enough = (values > self._floor) & (told < DOUBTED)
+        here = np.flatnonzero(np.broadcast_to(enough, numbers.shape))
+        own = (np.broadcast_to(each, numbers.shape)[here] for each in (values, numbers, place))
+        self._held.append(tuple(own))
+        self._size += len(here)
+        if self._size > 2 * self._most:
+            joined = [np.concatenate(each) for each in zip(*self._held, strict=True)]
+            largest = np.argpartition(joined[0], self._size - self._most)[-self._most :]
+            self._held, self._size = [tuple(each[largest] for each in joined)], self._most
+            self._floor = max(self._floor, self._held[0][0].min())
+
+    def of(
+        self, numbers: Numbers, place: NDArray[Any], whole: Callable[[], NDArray[np.float64]]
+    ) -> Largest:
+        """Return them for all of the stage's orders, and their places among the stages of each."""
+        values, own, own_place = map(np.concatenate, zip(*self._held, strict=True))
+        if self._floor == math.inf:
+            values, own, own_place = values[:0], own[:0], own_place[:0]
+        rows = own
+        if not is_each(numbers, len(numbers)):
+            # With its place among the others a stage of an order is there once.
+            stages = int(place.max(initial=0)) + 1
+            each = numbers * np.int64(stages) + place
+            rows = np.searchsorted(each, own * np.int64(stages) + own_place)
+        return Largest(len(numbers), values, rows, whole, self._floor)
 
 
-def _ends_of(blocks: Sequence[StageBlock]) -> pd.Categorical[Any]:
-    """Return the milestone that ends each row of some stages."""
-    known: dict[str, int] = {}
-    parts = [np.empty(0, dtype=np.int32)]
-    for block in blocks:
-        codes = np.array([known.setdefault(name, len(known)) for name in block.ends], np.int32)
-        n = len(block.orders)
-        parts.append(np.full(n, codes[0]) if block.which is None else codes[block.which])
-    return categorical(np.concatenate(parts), [*known])
+def _told(reasons: NDArray[np.int8], *flags: Any) -> Any:
+    """Return why times of stages say nothing, and their flags, as numbers above 0."""
+    told: Any = np.uint8(1)
+    for bit, each in enumerate(flags, 1):
+        told = told | np.asarray(each).view(np.uint8) << np.uint8(bit)
+    return told | (reasons + np.int8(1)).view(np.uint8) << REASON
 
 
 def _own_milestones(
