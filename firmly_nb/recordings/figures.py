@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import orjson
@@ -60,6 +60,7 @@ from firmly_nb.store.stages import (
     COUNTS,
     FLAGS,
     NAMED,
+    Picked,
     own_milestones,
     stage_files,
 )
@@ -87,7 +88,7 @@ AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
 LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of times needs
 REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
 DOUBTED = np.uint8(1 << REASON)  # those have such a reason
-TOGETHER = 16_384  # rows that are put to their places together
+TOGETHER = 65_536  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
@@ -115,14 +116,15 @@ def _order_columns(stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]) 
     number = _numbers_of(stored_set, rows)
 
     # Each value goes to its place at once: of millions a second copy takes its time.
-    def take(here: slice, values: dict[str, pa.ChunkedArray | Same]) -> None:
+    def take(here: slice, groups: Sequence[_Group]) -> None:
         numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
         mine: Any = slice(None)
         if numbers.min(initial=0) < 0:
             mine = np.flatnonzero(numbers >= 0)
             numbers = numbers[mine]
+        sizes = [size for size, _ in groups]
         for name in there:
-            found[name].put(numbers, mine, values[name])
+            found[name].put(numbers, mine, [values[name] for _, values in groups], sizes)
 
     if there:
         _read_orders(stored_set, there, number, take)
@@ -157,17 +159,26 @@ class _Column:
         self._values: NDArray[Any] | None = None
         self._lock = Lock()
 
-    def put(self, numbers: Rows, mine: Any, values: pa.ChunkedArray | Same) -> None:
-        """Put some of the values that were read to their places."""
+    def put(
+        self,
+        numbers: Rows,
+        mine: Any,
+        values: Sequence[pa.ChunkedArray | Same],
+        sizes: Sequence[int],
+    ) -> None:
+        """Put some of the values that were read, group by group, to their places."""
+        parts = _alike_types(values)
+        if len(parts) < len(values):
+            sizes = [sum(sizes)]
         if self._is_number:
-            found = _plain(values, self._nothing)
+            found = _joined([_plain(one, self._nothing) for one in parts], sizes)
             with self._lock:
                 array = self._array(found)
             if array is not None:
                 array[numbers] = found[mine] if np.ndim(found) else found
             return
         with self._lock:
-            found = _numbered(values, self._texts)
+            found = _joined([_numbered(one, self._texts) for one in parts], sizes)
             if len(self._texts) > MANY_TEXTS:
                 self._dtype = "int32"
                 if self._values is not None:
@@ -211,11 +222,15 @@ def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     return number
 
 
+# Columns of a group of rows of a file, and how many rows it has.
+_Group: TypeAlias = "tuple[int, dict[str, pa.ChunkedArray | Same]]"
+
+
 def _read_orders(
     stored_set: StoredSet,
     names: Sequence[str],
     number: Numbers,
-    take: Callable[[slice, dict[str, pa.ChunkedArray | Same]], None],
+    take: Callable[[slice, Sequence[_Group]], None],
 ) -> None:
     """Read columns of the orders of a set; several threads give them on, with where they stand.
 
@@ -224,21 +239,49 @@ def _read_orders(
     orders come once more.
     """
 
-    def read(part: tuple[int, PartFile]) -> None:
-        begin, file = part
-        with file.groups() as groups:
-            for group, (a, b) in enumerate(pairwise((begin + file.bounds).tolist())):
-                known = {name: groups.same(group, name) for name in names}
-                there = groups.read([group], [name for name in names if known[name] is None])
-                take(slice(a, b), {name: known[name] or there[name] for name in names})
+    def read(parts: list[tuple[int, PartFile]]) -> None:
+        found: list[_Group] = []
+        for _, file in parts:
+            with file.groups() as groups:
+                for group, size in enumerate(np.diff(file.bounds).tolist()):
+                    known = {name: groups.same(group, name) for name in names}
+                    there = groups.read([group], [name for name in names if known[name] is None])
+                    found.append((size, {name: known[name] or there[name] for name in names}))
+        begin = parts[0][0]
+        take(slice(begin, begin + sum(size for size, _ in found)), found)
 
     parts = [
         (begin, part.orders)
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
         if number[begin : begin + len(part)].max(initial=-1) >= 0
     ]
-    if not all(file.is_known for _, file in parts) or any(map(failed, at_once(read, parts))):
-        take(slice(0, len(number)), stored_set.fresh_orders(names))
+    if not all(file.is_known for _, file in parts) or any(map(failed, at_once(read, _runs(parts)))):
+        fresh = stored_set.fresh_orders(names)
+        take(slice(0, len(number)), [(len(number), dict(fresh))])
+
+
+def _runs(parts: Sequence[tuple[int, PartFile]]) -> list[list[tuple[int, PartFile]]]:
+    """Return parts that follow one another together: each step takes its time, if of few rows."""
+    found: list[list[tuple[int, PartFile]]] = []
+    rows = end = 0
+    for begin, file in parts:
+        if not found or begin != end or rows + file.rows > TOGETHER:
+            found.append([])
+            rows = 0
+        found[-1].append((begin, file))
+        rows, end = rows + file.rows, begin + file.rows
+    return found
+
+
+def _alike_types(values: Sequence[pa.ChunkedArray | Same]) -> list[pa.ChunkedArray | Same]:
+    """Return columns as one, where there is none of one value; or the value that all have."""
+    columns = [one for one in values if not isinstance(one, Same)]
+    if not columns and all(one == values[0] for one in values):
+        return [values[0]]
+    if len(columns) < len(values) or len({one.type for one in columns}) > 1:
+        return [*values]
+    chunks = [chunk for one in columns for chunk in one.chunks]
+    return [pa.chunked_array(chunks, columns[0].type)]
 
 
 def _plain(values: pa.ChunkedArray | Same, nothing: float) -> Any:
@@ -478,44 +521,38 @@ class _Stages:
         stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
 
-        def read(source: tuple[slice, int]) -> None:
-            part, at = source
-            number = self._number[part].astype(np.intp)  # numpy would do so for each column
-            # A file says what all of its orders count, and not what some do.
-            is_all = number.min(initial=0) >= 0
-            counted = (
-                () if COUNTS not in names else (COUNTS,) if is_all else ("order_row", *COUNTED)
-            )
-            found = self._files.picked(at, (*stored, *counted), stages)
-            columns = {name: _values(found.columns[name], name) for name in found.columns}
-            numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
-            if TOLD in names:
-                # Of all stages of a file at once, since each has few rows.
-                n = max(run.rows.stop for run in found.runs) if found.runs else 0
-                told_by = (np.broadcast_to(columns[name], n) for name in (*OF_BLOCKS, COALESCED))
-                columns[TOLD] = _told(own_reasons(*told_by), *(columns[name] for name in FLAGS))
-            rows = []
-            is_plain = len({run.stage for run in found.runs}) == len(found.runs)
-            for run in found.runs:
-                mine: Any = run.rows
-                asked = number if run.is_whole else numbers[mine]
-                if not is_all and asked.min(initial=0) < 0:
-                    there = np.flatnonzero(asked >= 0)
-                    mine, asked = mine.start + there, asked[there]
-                if len(asked) and (stages is None or run.stage in stages):
-                    told = {k: _values(v, k) for k, v in run.told.items() if k in names}
-                    own = {k: _part(columns[k], mine) for k in names if k in columns}
-                    is_once = is_plain and (run.is_whole or _is_once(asked))
-                    rows.append(_Rows(run.stage, asked, told | own, is_once))
-            if counted and rows:
-                counts = found.counts or _count(*(columns[k][numbers >= 0] for k in COUNTED))
-                rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
-            for one in rows:
-                take(one)
+        def read(sources: Sequence[tuple[slice, int]]) -> None:
+            found = []
+            for part, at in sources:
+                number = self._number[part].astype(np.intp)  # numpy would do so for each column
+                is_all = number.min(initial=0) >= 0
+                # A file says what all of its orders count, and not what some do.
+                own = (COUNTS,) if is_all else ("order_row", *COUNTED)
+                counted = own if COUNTS in names else ()
+                picked = self._files.picked(at, (*stored, *counted), stages)
+                found.append(_Found(picked, number, is_all=is_all))
+            by_kind: dict[Any, list[_Found]] = {}
+            for file in found:
+                by_kind.setdefault(file.kind, []).append(file)
+            for files in by_kind.values():
+                for one in _rows_of(files, names, stages):
+                    take(one)
 
-        for error in filter(failed, at_once(read, self._sources)):
+        for error in filter(failed, at_once(read, self._together())):
             text = f"The saved set changed while it was read: {str(error)[:200].rstrip('.')}."
             raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from error
+
+    def _together(self) -> list[list[tuple[slice, int]]]:
+        """Return the files, small ones together: each step takes its time, if of few rows."""
+        found: list[list[tuple[slice, int]]] = []
+        rows = TOGETHER
+        for part, at in self._sources:
+            rows += self._files.rows(at)
+            if rows > TOGETHER:
+                found.append([])
+                rows = self._files.rows(at)
+            found[-1].append((part, at))
+        return found
 
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
@@ -550,13 +587,14 @@ class _Stages:
         def place(rows: _Rows) -> None:
             nonlocal counts
             codes, names = rows.columns["to_milestone"]
-            columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
+            times, uncertainty, told = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             with lock:
                 ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
                 placed = found.setdefault(rows.stage, _Placed(every))
                 counts = counts + rows.counts
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed.put(_Piece(rows.numbers, *columns, *alike), is_once=rows.is_once)
+            piece = _Piece(rows.numbers, times, uncertainty, told, *alike)
+            placed.put(piece, is_once=rows.is_once)
 
         self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), place, stages)
         if counted and stages is None:
@@ -645,6 +683,62 @@ class _Stages:
             return None
         found = {name: values[put] for name, values in found.items()}
         return StageColumns([*known], **found)
+
+
+class _Found(NamedTuple):
+    """What was read of a file of stages."""
+
+    picked: Picked
+    number: Rows  # of each order of its part
+    is_all: bool  # all of these were asked for
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What the columns of files have in common that can be put together."""
+        columns = self.picked.columns.items()
+        return tuple((name, one if isinstance(one, Same) else one.type) for name, one in columns)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read."""
+        return max((run.rows.stop for run in self.picked.runs), default=0)
+
+
+def _rows_of(
+    files: Sequence[_Found], names: Sequence[str], stages: Collection[str] | None
+) -> Iterator[_Rows]:
+    """Return the rows of each stage of each file, of files whose columns are of one kind."""
+    columns = {
+        name: _values(_alike_types([one.picked.columns[name] for one in files])[0], name)
+        for name in files[0].picked.columns
+    }
+    n = sum(one.rows for one in files)
+    if TOLD in names:
+        told_by = (np.broadcast_to(columns[name], n) for name in (*OF_BLOCKS, COALESCED))
+        columns[TOLD] = _told(own_reasons(*told_by), *(columns[name] for name in FLAGS))
+    begin = 0
+    for (found, number, is_all), size in ((one, one.rows) for one in files):
+        here = slice(begin, begin + size)
+        own_columns = {name: _part(values, here) for name, values in columns.items()}
+        begin += size
+        numbers: Any = number[own_columns["order_row"]] if "order_row" in columns else None
+        counts = NO_COUNTS
+        if COUNTS in names:
+            told = found.counts or _count(*(own_columns[k][numbers >= 0] for k in COUNTED))
+            counts = np.array(told, dtype=np.int64)
+        is_plain = len({run.stage for run in found.runs}) == len(found.runs)
+        for run in found.runs:
+            mine: Any = run.rows
+            asked = number if run.is_whole else numbers[mine]
+            if not is_all and asked.min(initial=0) < 0:
+                there = np.flatnonzero(asked >= 0)
+                mine, asked = mine.start + there, asked[there]
+            if len(asked) and (stages is None or run.stage in stages):
+                alike = {k: _values(v, k) for k, v in run.told.items() if k in names}
+                own = {k: _part(own_columns[k], mine) for k in names if k in columns}
+                is_once = is_plain and (run.is_whole or _is_once(asked))
+                yield _Rows(run.stage, asked, alike | own, is_once, counts)
+                counts = NO_COUNTS
 
 
 def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
