@@ -88,6 +88,8 @@ AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
 LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of times needs
 REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
 DOUBTED = np.uint8(1 << REASON)  # those have such a reason
+USUAL_STAGES = 4  # of an order
+ORDERS_TOGETHER = 16_384  # orders whose stages are read together
 TOGETHER = 65_536  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
@@ -477,6 +479,10 @@ class _Rows(NamedTuple):
     counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
+class _TooManyError(Exception):
+    """Stages that are not to be in memory at once."""
+
+
 class _Stages:
     """Stages of some recordings of a set; a ``StageBlocks``.
 
@@ -545,21 +551,21 @@ class _Stages:
     def _together(self) -> list[list[tuple[slice, int]]]:
         """Return the files, small ones together: each step takes its time, if of few rows."""
         found: list[list[tuple[slice, int]]] = []
-        rows = TOGETHER
+        orders = ORDERS_TOGETHER
         for part, at in self._sources:
-            rows += self._files.rows(at)
-            if rows > TOGETHER:
+            orders += part.stop - part.start
+            if orders > ORDERS_TOGETHER:
                 found.append([])
-                rows = self._files.rows(at)
+                orders = part.stop - part.start
             found[-1].append((part, at))
         return found
 
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        rows = sum(self._files.rows(at) for _, at in self._sources)
-        if rows * ROW_BYTES <= AT_ONCE:
-            yield from self._blocks(None)
-            return
+        if self._orders * USUAL_STAGES * ROW_BYTES <= AT_ONCE:
+            with suppress(_TooManyError):
+                yield from self._blocks(None)
+                return
         sizes: dict[str, int] = {}
         lock = Lock()
 
@@ -580,18 +586,21 @@ class _Stages:
         found: dict[str, _Placed] = {}
         every = np.arange(self._orders, dtype=np.int32)
         known: dict[str, int] = {}
-        counts = np.zeros(3, dtype=np.int64)
+        counts, held = NO_COUNTS, 0
         counted = () if self._reads else (COUNTS,)
         lock = Lock()
 
         def place(rows: _Rows) -> None:
-            nonlocal counts
+            nonlocal counts, held
             codes, names = rows.columns["to_milestone"]
             times, uncertainty, told = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             with lock:
                 ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
                 placed = found.setdefault(rows.stage, _Placed(every))
                 counts = counts + rows.counts
+                held += len(rows.numbers)
+                if stages is None and held * ROW_BYTES > AT_ONCE:
+                    raise _TooManyError
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
             piece = _Piece(rows.numbers, times, uncertainty, told, *alike)
             placed.put(piece, is_once=rows.is_once)
