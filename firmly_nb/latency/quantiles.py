@@ -151,7 +151,7 @@ def estimate(values: ArrayLike, p: float) -> float:
     >>> estimate([3.0, 1.0, float("nan"), 2.0], 0.5)
     2.0
     """
-    x = _known(values)
+    x, _ = _known(values)
     if len(x) < FEW:
         return type_7(np.sort(x), p)
     low, part = divmod((len(x) - 1) * p, 1)
@@ -160,7 +160,7 @@ def estimate(values: ArrayLike, p: float) -> float:
 
 def in_order(values: ArrayLike) -> Floats:
     """Return the values sorted, without nulls."""
-    return np.sort(_known(values))
+    return np.sort(_known(values)[0])
 
 
 class Places:
@@ -270,7 +270,7 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Or
     >>> in_places([3.0, 1.0, float("nan"), 2.0], [0.5]).tolist()
     [1.0, 2.0, 3.0]
     """
-    x = _known(values)
+    x, longest = _known(values)
     n = len(x)
     if n < FEW:
         return np.sort(x)
@@ -279,7 +279,7 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Or
         below = int((n - 1) * p)
         ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
     wanted = sorted(rank - 1 for rank in ranks if 1 <= rank <= n)
-    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted), x.max()))
+    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted), longest))
 
 
 def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
@@ -319,7 +319,8 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
         values, places = np.concatenate(some_values), band - less
         if places[0] < 0 or places[-1] >= len(values):
             return np.asarray(np.partition(x, wanted)[wanted], dtype=np.float64)
-        found.append(np.partition(values, places)[places])
+        values.partition(places)
+        found.append(values[places])
     return np.concatenate(found)
 
 
@@ -331,10 +332,15 @@ def log_times(times_ms: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(times_ms, SHORTEST_MS)), dtype=np.float64)
 
 
-def _known(values: ArrayLike) -> Floats:
+def _known(values: ArrayLike) -> tuple[Floats, float]:
+    """Return the values without nulls, and the largest; of none it is no number."""
     found = np.asarray(values, dtype=np.float64).ravel()
-    # Where one is missing there is no largest; of millions it is looked for rather than marked.
-    return found[~np.isnan(found)] if len(found) and math.isnan(found.max()) else found
+    # Where one is missing there is no largest: of millions none is marked.
+    largest = float(found.max()) if len(found) else math.nan
+    if math.isnan(largest):
+        found = found[~np.isnan(found)]
+        largest = float(found.max()) if len(found) else math.nan
+    return found, largest
 
 
 def quantiles_of_sorted(x: Ordered, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:

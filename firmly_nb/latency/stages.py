@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
-from firmly_nb.latency.columns import categorical, coded, flags, floats, is_value, positions
+from firmly_nb.latency.columns import (
+    categorical,
+    coded,
+    counted,
+    flags,
+    floats,
+    is_value,
+    looked_up,
+    positions,
+)
 from firmly_nb.latency.quantiles import Largest, estimate
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
@@ -673,11 +682,11 @@ class Gatherings:
         merchants, names = merchants_of(self._orders)
         # An order with one event cannot tell.
         telling = gathered | (self._reached >= 2)
-        of_all = np.bincount(merchants[telling], minlength=len(names))
-        of_them = np.bincount(merchants[gathered], minlength=len(names))
-        is_buffered = 2 * of_them > of_all
+        of_all = counted(merchants, telling, len(names))
+        is_buffered = 2 * counted(merchants, gathered, len(names)) > of_all
         buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
-        return Gathered(gathered, buffered, is_buffered[merchants])
+        of_buffered = looked_up(is_buffered, merchants) if buffered else np.zeros_like(gathered)
+        return Gathered(gathered, buffered, of_buffered)
 
 
 def is_each(numbers: Ints, count: int) -> bool:
@@ -719,7 +728,8 @@ def merchants_of(orders: pd.DataFrame) -> tuple[Codes, list[str]]:
     if "domain" not in orders:
         return np.zeros(len(orders), dtype=np.intp), [""]
     codes, names = coded(orders["domain"])
-    return np.where(codes < 0, len(names), codes), [*names, ""]
+    codes[codes < 0] = len(names)
+    return codes, [*names, ""]
 
 
 # The times of each stage, as the table, the rules and comparing take them.

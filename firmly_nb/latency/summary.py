@@ -40,7 +40,7 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import coded, floats, is_value, positions, reads_of
+from firmly_nb.latency.columns import coded, floats, is_value, names_in, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
@@ -880,7 +880,7 @@ def where(orders: pd.DataFrame) -> str:
         return "no orders"
     first, last = orders["started_at"].min(), orders["started_at"].max()
     when = "start not known" if orders["started_at"].isna().all() else window(first, last)
-    names = [_listed(coded(orders[name])[1], name) for name in ("environment", "domain")]
+    names = [_listed(names_in(orders[name]), name) for name in ("environment", "domain")]
     return " · ".join([when, *names])
 
 

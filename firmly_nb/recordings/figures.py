@@ -89,8 +89,8 @@ LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of 
 REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
 DOUBTED = np.uint8(1 << REASON)  # those have such a reason
 USUAL_STAGES = 4  # of an order
-ORDERS_TOGETHER = 16_384  # orders whose stages are read together
-TOGETHER = 65_536  # rows that are put to their places together
+ORDERS_TOGETHER = 65_536  # orders whose stages are read together
+TOGETHER = 131_072  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
