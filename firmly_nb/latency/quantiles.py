@@ -151,11 +151,12 @@ def estimate(values: ArrayLike, p: float) -> float:
     >>> estimate([3.0, 1.0, float("nan"), 2.0], 0.5)
     2.0
     """
-    x, _ = _known(values)
+    x, largest = _known(values)
     if len(x) < FEW:
         return type_7(np.sort(x), p)
     low, part = divmod((len(x) - 1) * p, 1)
-    return type_7(_at_places(x, sorted({int(low), min(int(low) + 1, len(x) - 1)})), part)
+    places = sorted({int(low), min(int(low) + 1, len(x) - 1)})
+    return type_7(_at_places(x, places, largest), part)
 
 
 def in_order(values: ArrayLike) -> Floats:
@@ -279,10 +280,10 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Or
         below = int((n - 1) * p)
         ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
     wanted = sorted(rank - 1 for rank in ranks if 1 <= rank <= n)
-    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted), longest))
+    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted, longest), longest))
 
 
-def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
+def _at_places(x: Floats, wanted: Sequence[int], largest: float) -> Floats:
     """Return the values that would stand at some places if very many were in order.
 
     A sample says between which values those of neighbouring places lie, and only these are put in
@@ -290,7 +291,7 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
 
     Examples
     --------
-    >>> _at_places(np.arange(10_000.0)[::-1], [0, 5_000, 9_999]).tolist()
+    >>> _at_places(np.arange(10_000.0)[::-1], [0, 5_000, 9_999], 9_999.0).tolist()
     [0.0, 5000.0, 9999.0]
     """
     n = len(x)
@@ -300,12 +301,12 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
     # Around each place as many of the sample as make a miss rare; bands that meet are one.
     at = np.array(wanted) * len(drawn) // n
     bands = np.split(wanted, np.flatnonzero(np.diff(at) > 2 * MARGIN) + 1)
-    edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, np.inf)])
+    edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, largest)])
     limits = [
         (edges[band[0] * len(drawn) // n], edges[band[-1] * len(drawn) // n + 2 * MARGIN + 1])
         for band in bands
     ]
-    below = [0] * len(bands)
+    below, within = [0] * len(bands), [0] * len(bands)
     between: list[list[Floats]] = [[] for _ in bands]
     for begin in range(0, n, AT_ONCE):  # read once for all bands: of millions that is what takes
         some = x[begin : begin + AT_ONCE]
@@ -313,14 +314,20 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
             enough = some >= low
             below[band_at] += len(some) - int(np.count_nonzero(enough))
             enough &= some <= high
-            between[band_at].append(some[np.flatnonzero(enough)])
+            within[band_at] += int(np.count_nonzero(enough))
+            if low < high:  # of values that are all the same only their number matters
+                between[band_at].append(some[np.flatnonzero(enough)])
     found = []
-    for band, less, some_values in zip(bands, below, between, strict=True):
-        values, places = np.concatenate(some_values), band - less
-        if places[0] < 0 or places[-1] >= len(values):
+    for band_at, (low, high) in enumerate(limits):
+        places = bands[band_at] - below[band_at]
+        if places[0] < 0 or places[-1] >= within[band_at]:
             return np.asarray(np.partition(x, wanted)[wanted], dtype=np.float64)
-        values.partition(places)
-        found.append(values[places])
+        values = np.full(len(places), low)
+        if low < high:
+            every = np.concatenate(between[band_at])
+            every.partition(places)
+            values = every[places]
+        found.append(values)
     return np.concatenate(found)
 
 
