@@ -98,7 +98,7 @@ def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
     found = np.empty(len(codes), dtype=values.dtype)
     for begin in range(0, len(codes), AT_ONCE):
         here = slice(begin, begin + AT_ONCE)
-        found[here] = values[codes[here]]
+        np.take(values, codes[here], out=found[here], mode="wrap")  # the others take a copy of out
     return found
 
 

@@ -64,6 +64,7 @@ from firmly_nb.store.stages import (
     own_milestones,
     stage_files,
 )
+from firmly_nb.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -130,8 +131,8 @@ def _order_columns(stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]) 
 
     if there:
         _read_orders(stored_set, there, number, take)
-    # What is a column of the table already need not stay as it was read.
-    columns: dict[str, Any] = {c.name: found.pop(name).whole() for name, c in stored.items()}
+    made = in_threads(lambda name: found.pop(name).whole(), [*stored], len(stored))
+    columns: dict[str, Any] = {c.name: one for c, one in zip(stored.values(), made, strict=True)}
     if any(column.name == "started_at" for column in wanted):
         columns["started_at"] = stored_set.starts[rows]
     if any(column.name == SCHEDULED_PLACED for column in wanted):
@@ -219,8 +220,11 @@ class _Column:
 
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     """Return the place of each recording of a set among these rows, -1 for the others."""
-    number = np.full(len(stored_set), -1, dtype=np.int32)
-    number[rows] = np.arange(len(rows), dtype=np.int32)
+    known, number = stored_set.numbers or (None, None)
+    if known is not rows or number is None:
+        number = np.full(len(stored_set), -1, dtype=np.int32)
+        number[rows] = np.arange(len(rows), dtype=np.int32)
+        stored_set.numbers = rows, number
     return number
 
 

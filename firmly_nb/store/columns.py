@@ -377,6 +377,8 @@ class StoredSet:
         self.warnings = list(warnings)
         self.parts: list[Part] = []
         self.stages: Any = None  # kept here by ``store.stages``
+        #: Rows that were asked for last, and the place of each recording among them.
+        self.numbers: tuple[Positions, NDArray[np.int32]] | None = None
         self.is_kept = len(names) <= FEW_FILES  # what the files say of their columns
         parts = at_once(lambda name: Part(root, name, files or {}, is_kept=self.is_kept), names)
         for name, part in zip(names, parts, strict=True):
