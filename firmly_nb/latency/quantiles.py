@@ -340,7 +340,7 @@ def log_times(times_ms: Floats) -> Floats:
 
 
 def _known(values: ArrayLike) -> tuple[Floats, float]:
-    """Return the values without nulls, and the largest; of none it is no number."""
+    """Return the values without nulls, and the largest, which is not a number if there is none."""
     found = np.asarray(values, dtype=np.float64).ravel()
     # Where one is missing there is no largest: of millions none is marked.
     largest = float(found.max()) if len(found) else math.nan

@@ -864,7 +864,7 @@ def times_of(
         done &= ~cancelled[orders]
     if known.buffered:
         own = np.where(known.of_buffered[orders], np.int8(REASONS.index(BUFFERED)), own)
-    kept = done & (own < 0)
+    kept, n_done = done & (own < 0), int(np.count_nonzero(done))
     without = np.flatnonzero(done & (own >= 0))
     counts = np.bincount(own[without], minlength=len(REASONS)).tolist()
     is_whole = kept.all()
@@ -884,7 +884,7 @@ def times_of(
         {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
         block.rows[without],
         orders[without],
-        None if together is None or not done.any() else float(together[done].mean()),
+        None if together is None or not n_done else np.count_nonzero(together & done) / n_done,
     )
 
 

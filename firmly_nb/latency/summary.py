@@ -67,7 +67,7 @@ from firmly_nb.latency.stages import (
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
-from firmly_nb.threads import in_threads
+from firmly_nb.threads import beside, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -308,7 +308,7 @@ def _looked_at(
     table = latency_columns(ps)
     if not len(orders):
         return _Looked(table.empty(), {}, [], claims(events, stages, orders), None)
-    known = _Orders(orders)
+    known, doubts = beside(lambda: _Orders(orders), lambda: Doubts(orders))
     tried = Units(known.units.runs, None, known.units.place).of(known.counted)
     blocks = blocks_of(_with_shares(events, stages, orders), orders)
 
@@ -326,13 +326,12 @@ def _looked_at(
     # only, and the stages are looked at again.
     gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
     while True:
-        doubts = Doubts(orders)
         # Who looks at a stage is the only one to hold it, so that it can let its times go.
         looked = in_threads(look, map(_held, blocks), LOOKS)
         found = doubts.gatherings.found()
         if found.buffered == gathered.buffered:
             break
-        gathered = found
+        gathered, doubts = found, Doubts(orders)
     at = order_of([one.stage for one in looked])
     told = [looked[i].told for i in at]
     rows = [looked[i].row for i in at]
@@ -684,7 +683,7 @@ def _sentences(
         _few_orders(orders, max(quantiles)),
         _warm_up(orders),
         _drift(orders),
-        rules(orders, found.orders.units if found.orders else None),
+        *rules(orders, found.orders.units if found.orders else None),
         _modes(timed),
         _error_bounds(timed, bounds),
         *([] if known.from_planned_start else [_lag(orders, timed)]),
@@ -854,10 +853,14 @@ def summary(
     """
     found = _looked_at(events, stages, orders, level, quantiles)
     units = found.orders.units if found.orders else None
+    said, outcomes = beside(
+        lambda: _sentences(events, orders, found, quantiles) if len(orders) else [],
+        lambda: outcome_table(orders, level, units),
+    )
     return LatencySummary(
         table=found.table,
-        outcomes=outcome_table(orders, level, units),
-        sentences=tuple(_sentences(events, orders, found, quantiles) if len(orders) else ()),
+        outcomes=outcomes,
+        sentences=tuple(said),
         where=where(orders),
         level=level,
         intervals=found.intervals,

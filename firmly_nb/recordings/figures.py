@@ -90,8 +90,8 @@ LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of 
 REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
 DOUBTED = np.uint8(1 << REASON)  # those have such a reason
 USUAL_STAGES = 4  # of an order
-ORDERS_TOGETHER = 65_536  # orders whose stages are read together
-TOGETHER = 131_072  # rows that are put to their places together
+ORDERS_TOGETHER = 32_768  # orders whose stages are read together
+TOGETHER = 65_536  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
@@ -699,7 +699,7 @@ class _Stages:
 
 
 class _Found(NamedTuple):
-    """What was read of a file of stages."""
+    """Stages that were read of a file."""
 
     picked: Picked
     number: Rows  # of each order of its part
@@ -707,13 +707,13 @@ class _Found(NamedTuple):
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What the columns of files have in common that can be put together."""
+        """Names and types of the columns: files that agree in them can be put together."""
         columns = self.picked.columns.items()
         return tuple((name, one if isinstance(one, Same) else one.type) for name, one in columns)
 
     @property
     def rows(self) -> int:
-        """How many rows were read."""
+        """Number of rows that were read."""
         return max((run.rows.stop for run in self.picked.runs), default=0)
 
 
@@ -912,7 +912,7 @@ class _Piece(NamedTuple):
 
     @property
     def alike(self) -> Columns:
-        """What most pieces of a stage have in common."""
+        """Values that most pieces of a stage have in common."""
         return self.place, self.end
 
     @classmethod

@@ -54,7 +54,7 @@ class ContradictionError(ValueError):
 
 
 class _Footer(NamedTuple):
-    """What a file says of itself."""
+    """Names, groups of rows and metadata of a file."""
 
     names: tuple[str, ...]
     bounds: NDArray[np.int64]  # of its groups of rows
@@ -127,7 +127,7 @@ class PartFile:
 
     @property
     def has_ids(self) -> bool | None:
-        """Whether the file says that each row has an id; None if it does not say."""
+        """True if the file says that each row has an id; None if it says nothing."""
         return self._footer.has_ids
 
     @property
