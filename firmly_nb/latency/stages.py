@@ -433,7 +433,7 @@ class StageBlock(NamedTuple):
     ends: Mapping[str, tuple[int, int]]  # the milestones that end it, and where each came first
     orders: Positions  # place of each one's order among the orders
     duration_ms: Floats
-    uncertainty_us: Floats | Largest
+    uncertainty_us: Floats | Largest  # the largest of those that no own reason leaves out
     coalesced: Flags
     gathered: Flags
     together: Flags | None  # whether its last end shares a read; None where that is not told
