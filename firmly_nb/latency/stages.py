@@ -12,7 +12,6 @@ which everything else takes times from, leaves these out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -920,30 +919,3 @@ def order_of(stages: Sequence[tuple[str, Mapping[str, tuple[int, int]]]]) -> lis
         return first[milestone], name != milestone, min(ends.values())
 
     return sorted((at for at, (_, ends) in enumerate(stages) if ends), key=key)
-
-
-def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that stands stage by stage with its stages in order of first appearance.
-
-    That is the order in which they appear in a table that stands order by order. Of some of the
-    orders it can be another than of all.
-
-    Parameters
-    ----------
-    stages
-        With ``place`` and numbers of orders, sorted by them within a stage; any other table is
-        returned as it is.
-    """
-    if "place" not in stages or not len(stages):
-        return stages
-    numbers = stages["recording_id"].to_numpy()
-    if bool((numbers[1:] >= numbers[:-1]).all()):
-        return stages
-    codes = stages["stage"].cat.codes.to_numpy()
-    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    blocks = list(pairwise(bounds))
-    place = stages["place"].to_numpy()
-    wanted = sorted(blocks, key=lambda block: (numbers[block[0]], place[block[0]]))
-    if wanted == blocks:
-        return stages
-    return stages.iloc[np.concatenate([np.arange(*block) for block in wanted])]
