@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-store-large.md"
-DAYS = 10  # of the set that is copied
 DAY_NS = 86_400 * 10**9
 
 
@@ -44,8 +43,13 @@ def grow(source: Path, target: Path, copies: int) -> int:
     [save] = manifest["saves"]
     # The copies are other files, and have no stages yet.
     manifest.pop("sha256", None)
+    dates = [_date(part) for part in save["parts"]]
+    # No two orders begin at once: to tell whether they are one, their ids would be read.
+    days = (max(dates) - min(dates)).days + 1
     save["parts"] = [
-        _copied(source, target, part, number) for number in range(copies) for part in save["parts"]
+        _copied(source, target, part, number, days * number)
+        for number in range(copies)
+        for part in save["parts"]
     ]
     names = [f"{kind}/{part}" for kind in ("orders", "events") for part in save["parts"]]
     save["files"] = {name: asdict(Digest.of(target / name)) for name in names}
@@ -56,23 +60,27 @@ def grow(source: Path, target: Path, copies: int) -> int:
     return int(save["events"])
 
 
-def _copied(source: Path, target: Path, part: str, number: int) -> str:
+def _date(part: str) -> dt.date:
+    return dt.date.fromisoformat(part.split("/")[0].removeprefix("day="))
+
+
+def _copied(source: Path, target: Path, part: str, number: int, days: int) -> str:
     import pyarrow.parquet as pq
 
-    day, domain, name = part.split("/")
-    later = dt.date.fromisoformat(day.removeprefix("day=")) + dt.timedelta(days=DAYS * number)
+    _, domain, name = part.split("/")
+    later = _date(part) + dt.timedelta(days=days)
     copy = f"day={later}/{domain}/{name.removesuffix('.parquet')}-{number}.parquet"
     for kind in ("orders", "events"):
         with pq.ParquetFile(source / kind / part) as file:
             writer = opened(target / kind / copy, file.schema_arrow)
             for group in range(file.metadata.num_row_groups):
-                table = _renamed(file.read_row_group(group), number)
+                table = _renamed(file.read_row_group(group), number, days)
                 writer.write_table(table, row_group_size=len(table))
             writer.close()
     return copy
 
 
-def _renamed(table: pa.Table, number: int) -> pa.Table:
+def _renamed(table: pa.Table, number: int, days: int) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -81,7 +89,7 @@ def _renamed(table: pa.Table, number: int) -> pa.Table:
     if "data" in table.column_names:
         new["data"] = pa.nulls(len(table), pa.string())
     for name in {"started_at", "at"} & set(table.column_names):
-        moved = pc.add(table[name].cast(pa.int64()), DAYS * DAY_NS * number)
+        moved = pc.add(table[name].cast(pa.int64()), days * DAY_NS)
         new[name] = moved.cast(table.schema.field(name).type)
     for name, values in new.items():
         place = table.schema.get_field_index(name)
