@@ -77,7 +77,7 @@ CARD_VARIABLE = "FIRMLY_CARD"
 HEARD_NS = 5_000_000_000
 FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
 # Dask kills a worker 8 s after it was told to end: orders have so long, and then their news.
-ENDING_S, LAST_NEWS_S, CLOSED_S = 5.0, 1.0, 0.5
+ENDING_S, CLOSED_S, LAST_NEWS_S = 5.0, 0.5, 2.0
 ENDS = "its Dask worker is about to end"
 CALIBRATION_EVENTS = 40
 ROOM_BYTES = 64 * 1024
@@ -162,7 +162,7 @@ class Host:
 
     async def open(self, epoch: int, opening: Opening) -> dict[str, Any]:
         """Take orders of this epoch from now on, and none of an earlier one."""
-        await _end_before_worker(self.key)
+        await _end_before_worker(self.key[1])
         return await asyncio.wrap_future(submit(open_station, self.key, epoch, opening))
 
     async def lend(self, epoch: int, slots: Sequence[Slot]) -> bool:
@@ -206,19 +206,19 @@ async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> 
     return await getattr(station, what)(*args)
 
 
-async def _end_before_worker(key: Key) -> None:
-    """Have the Dask worker that this runs on end a station before it closes, also on SIGTERM."""
+async def _end_before_worker(host: str) -> None:
+    """Have the Dask worker that is a host end its stations before it closes, also on SIGTERM."""
     from distributed import WorkerPlugin, get_worker
 
     class Ending(WorkerPlugin):
         async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - Dask's own
-            await asyncio.wrap_future(submit(_end_station, key))
+            await asyncio.wrap_future(submit(_end_stations, host))
 
     try:
         worker = get_worker()
     except ValueError:
         return  # there is none
-    name = " ".join(("firmly-nb", *key))
+    name = f"firmly-nb {host}"
     if name not in worker.plugins:
         await worker.plugin_add(Ending(), name=name)
         _close_on_sigterm(worker)
@@ -241,9 +241,9 @@ def _close_on_sigterm(worker: Worker) -> None:
         signal.signal(signal.SIGTERM, close)
 
 
-async def _end_station(key: Key) -> None:
-    if station := _stations.get(key):
-        await station.end()
+async def _end_stations(host: str) -> None:
+    stations = [station for key, station in _stations.items() if key[1] == host]
+    await asyncio.gather(*(station.end() for station in stations))
 
 
 async def _begun_are_in(key: Key, lent: frozenset[int]) -> bool:
