@@ -366,8 +366,12 @@ def test_the_command_sends_orders_over_an_encrypted_cluster(
     assert table["host"].tolist() == ["paris", "paris"]
 
 
-def test_an_unencrypted_address_beyond_this_machine_is_not_even_tried(command):
-    code, _, said = command("sweep", "--count", 2, "--dask", "tcp://192.0.2.1:8786")
+@pytest.mark.parametrize("address", ["tcp://192.0.2.1:8786", "192.0.2.1:8786"])
+def test_an_unencrypted_address_beyond_this_machine_is_not_even_tried(
+    command, address, monkeypatch
+):
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("it was tried"))
+    code, _, said = command("sweep", "--count", 2, "--dask", address)
     assert code == 2
     assert "tcp://192.0.2.1:8786 is not encrypted" in said
 
