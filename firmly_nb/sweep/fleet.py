@@ -463,17 +463,18 @@ class Fleet(Sender):
                 return
             except (HostLost, FleetError, JournalError) as lost:
                 link.up = False
-                link.why = link.why if link.is_out else without_code(str(lost))
+                why = without_code(str(lost))
+                link.why = link.why if link.is_out else why
                 link.unfit |= isinstance(lost, HostUnfit)
                 self._change()
                 if isinstance(lost, JournalError):
-                    self.on_refusal(link.why)
+                    self.on_refusal(why)
                 if link.is_out and not link.outstanding:
                     await self._let_go(link)
                     return
                 is_closed = isinstance(lost, ClientClosed)
                 if is_closed or monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
-                    self._give_up(link, f"it cannot be asked: {link.why}")
+                    self._give_up(link, f"it cannot be asked: {why}")
                 if is_closed:
                     return
                 await asyncio.sleep(link.again_s)

@@ -527,7 +527,7 @@ class Station:
 
     def why_not(self, number: int) -> str:
         """Say why an order must not be begun; empty if it may."""
-        if number in self.taken_back:
+        if number in self.taken_back or self.slots[number].epoch != self.epoch:
             return "it was taken back"
         return "its lease was over" if monotonic_ns() > self.slots[number].until_ns else ""
 
@@ -551,7 +551,8 @@ class Station:
             # Others can place it, if it was not begun.
             kind = FAILED if number in self.begun else NOT_SENT
             why = redact_text(without_code(str(error)))
-            self._heed_failure(error, why)
+            if not self.why_not(number):  # else a recorder that refused it was right
+                self._heed_failure(error, why)
             self._tell_unless_recorded(number, kind, why=why)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
             why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")

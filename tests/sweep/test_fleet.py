@@ -246,6 +246,19 @@ def test_a_sweep_whose_hosts_are_all_refused_ends_and_says_why(lab, client):
     assert sweep.hosts["problem"].str.startswith("5 failures in a row").all()
 
 
+def test_a_lease_that_is_over_says_nothing_of_its_host(lab, client, monkeypatch):
+    """A busy host that came too late with two leases of one order was taken for unfit."""
+    monkeypatch.setattr(fleet, "LEASE_S", -0.3)
+    monkeypatch.setattr(fleet, "MOST_LEASES", 1)
+    late = property(lambda _: {1, 2}, lambda *_: None)
+    monkeypatch.setattr(host.LeasedSender, "_lost_once", late, raising=False)
+    sweep = lab.start_sweep(ORDER, count=2, rate=RATE, on=client)
+    assert len(sweep.wait()) == 0
+    assert ["lease was over" in one.error for one in sweep.problems] == [True, True]
+    assert sweep.progress.notes == ()
+    assert sweep.hosts["problem"].isna().all()
+
+
 def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, monkeypatch):
     monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
     sweep = begun(lab, client, until, concurrency=2)
