@@ -2,8 +2,8 @@
 
 Three Dask workers on loopback place 300 orders. At twelve random moments a host is killed, frozen
 or told to end, its network is cut, or the coordinator is killed and resumed. The simulator's log
-says what was ordered. Then 60 orders a second are planned over the three hosts. The page is written to
-``docs/benchmarks-hosts.md``.
+says what was ordered. Then 60 orders a second are planned over the three hosts. The page is written
+to ``docs/benchmarks-hosts.md``.
 """
 
 import argparse
