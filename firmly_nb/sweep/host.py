@@ -207,7 +207,7 @@ async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> 
 
 
 async def _end_before_worker(host: str) -> None:
-    """Have the Dask worker that is a host end its stations before it closes, also on SIGTERM."""
+    """Have the Dask worker that is a host end its stations before it closes."""
     from distributed import WorkerPlugin, get_worker
 
     class Ending(WorkerPlugin):
@@ -221,24 +221,28 @@ async def _end_before_worker(host: str) -> None:
     name = f"firmly-nb {host}"
     if name not in worker.plugins:
         await worker.plugin_add(Ending(), name=name)
-        _close_on_sigterm(worker)
+        _close_on_signals(worker)
 
 
-def _close_on_sigterm(worker: Worker) -> None:
-    """Close a worker in order that gets a signal itself, as all of a service do that is stopped.
+def _close_on_signals(worker: Worker) -> None:
+    """Close a worker in order that is signalled itself, as all processes of a service or terminal.
 
-    Dask closes one whose nanny gets it; others it lets die. What somebody else does stays.
+    Dask closes one whose nanny is signalled. Others die, or wait for a nanny that is gone. What
+    somebody else does with a signal stays.
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    dasks = {"distributed._signals"} | ({"asyncio.runners"} if worker.nanny else set())
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def close(*_: int | FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever sends it again is in a hurry
-        worker.loop.add_callback(worker.close, nanny=False, reason="SIGTERM")
+    def close(number: int, _: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])  # once more is meant otherwise
+        worker.loop.add_callback(worker.close, nanny=False, reason=signal.Signals(number).name)
 
-    now = signal.getsignal(signal.SIGTERM)
-    if now is signal.SIG_DFL or getattr(now, "__module__", "") == "distributed._signals":
-        signal.signal(signal.SIGTERM, close)
+    for number, handler in before.items():
+        of = getattr(getattr(handler, "func", handler), "__module__", "")
+        if of in dasks or handler in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, close)
 
 
 async def _end_stations(host: str) -> None:
