@@ -1,9 +1,9 @@
 """Sweeps from several machines, under faults and on time: ``python -m benchmarks.hosts``.
 
-Three Dask workers on loopback place 300 orders. At twelve random moments a host is killed or
-frozen, its network is cut, or the coordinator is killed and resumed. The simulator's log says what
-was ordered. Then 60 orders a second are planned over the three hosts. The page is written to
-``docs/benchmarks-hosts.md``.
+Three Dask workers on loopback place 300 orders. At twelve random moments a host is killed, frozen
+or ended, its network is cut, or the coordinator is killed and resumed. The simulator's log
+says what was ordered. Then 60 orders a second are planned over the three hosts. The page is written
+to ``docs/benchmarks-hosts.md``.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tests.dask_cluster import NAMES, Cluster, Relays
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks-hosts.md"
 ORDERS, RATE = 300, 3.0
-FAULTS = ("host killed", "host frozen", "network cut", "coordinator killed")
+FAULTS = ("host killed", "host frozen", "host ended", "network cut", "coordinator killed")
 # Longer than an order may be sent after its planned start.
 FROZEN_S = (3.0, 14.0)
 LAG_RATES, LAG_SECONDS = (15, 60), 20
@@ -48,6 +48,7 @@ random moments (seed {seed}) one of these happened:
 
 A frozen host was stopped with its recorder (SIGSTOP), some of them past the end of their leases.
 {network}
+A host was ended with SIGTERM, or killed. Its nanny started it again.
 A coordinator was killed (SIGKILL) and resumed; the whole run took {parts} parts.
 
 | | orders |
@@ -274,8 +275,8 @@ def strike(fault: str, cluster: Cluster, coordinator: Coordinator, dice: random.
     if fault == "coordinator killed":
         coordinator.kill()
         return fault
-    if fault == "host killed":
-        pid = cluster.signal(name, signal.SIGKILL)
+    if number := {"host killed": signal.SIGKILL, "host ended": signal.SIGTERM}.get(fault):
+        pid = cluster.signal(name, number)
         return f"{fault}: {name} ({pid})"
     if fault == "network cut":
         cluster.cut(name)

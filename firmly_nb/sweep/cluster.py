@@ -104,9 +104,12 @@ def connect(address: str, ca_file: str | None, cert: str | None, key: str | None
         If it is not reached, or not encrypted.
     """
     distributed = _distributed()
-    if "://" in address:
-        _check_address(address)
     files = {"tls_ca_file": ca_file, "tls_client_cert": cert, "tls_client_key": key}
+    if "://" not in address:
+        # Dask would connect, and not say what it takes it for.
+        default = distributed.config.get("distributed.comm.default-scheme", "tcp")
+        address = f"{'tls' if any(files.values()) else default}://{address}"
+    _check_address(address)
     for name, file in files.items():
         if file is not None and not os.access(file, os.R_OK):
             option = name.replace("tls_client_", "tls-").replace("_", "-")

@@ -44,6 +44,7 @@ from firmly_nb.sweep.host import (
     FAILED,
     GATHERED_S,
     NOT_SENT,
+    UNFIT,
     UNKNOWN,
     Opening,
     Slot,
@@ -79,7 +80,7 @@ MEASURED_EVERY_S = 60.0
 # So long a host that went away is waited for.
 PATIENCE_S = 60.0
 AGAIN_S, MOST_AGAIN_S = 0.5, 5.0
-# One that answered, and cannot place orders, is asked less and less often: each time it tries.
+# One that answered, and cannot place orders, is asked less and less often until it has placed one.
 MOST_UNFIT_S = 60.0
 CANCEL_S = 20.0
 MOST_WALL_NS = 1_000_000_000  # by which wall clocks may differ before it is said
@@ -89,7 +90,7 @@ Fate = dict[str, Any]
 
 
 class HostUnfit(HostLost):
-    """Host that cannot place orders for a reason of its own, such as its app id."""
+    """Host that cannot place orders for a reason of its own, such as a full disk."""
 
 
 class Superseded(Exception):  # noqa: N818 - somebody else goes on
@@ -113,7 +114,10 @@ class Link:
     slow: bool = False  # at the beginning: it had not answered when the others had
     joined: bool = False  # while orders were placed
     wall_differs: bool = False  # its wall clock, by more than a second
-    unfit: bool = False  # it could not place an order, for a reason of its own
+    unfit: bool = False  # it cannot place orders for a reason of its own, as far as is known
+    is_told: bool = False  # that it is
+    is_out: bool = False  # for good, until another worker has its name
+    again_s: float = AGAIN_S  # it is asked again after so long
     seen_ns: int = field(default_factory=monotonic_ns)
     lent_until_ns: int = 0  # the last end of a lease, on the clock here
     is_given_up: bool = False  # since it cannot be asked, and until it is opened again
@@ -157,7 +161,7 @@ class Link:
             **{name: self.about.get(name) for name in ("python", "distributed", "platform")},
             "calibration_us": self.about.get("calibration_us"),
             "orders": self.share,
-            "problem": None if self.up else self.why,
+            "problem": self.why or None,
         }
 
     def take_back(self, why: str) -> None:
@@ -242,6 +246,7 @@ class Fleet(Sender):
         before = dict(self.intents.open)
         waiting = self._make_links(found, before)
         await self._open_all()
+        await self._share_out()
         if not any(link.takes_orders for link in self.links.values()):
             raise coded_error(
                 FleetError,
@@ -253,6 +258,8 @@ class Fleet(Sender):
         self.on_hosts([link.row() for link in self.links.values()])
         for note in _notes(self.links.values()):
             self._note(note)
+        for link in self.links.values():
+            link.is_told = link.unfit
         await self._settle_before(before, waiting)
         self._watching = asyncio.create_task(self._watch())
 
@@ -316,6 +323,7 @@ class Fleet(Sender):
                 link.slow = False
             except HostLost as lost:
                 link.why, link.slow = str(lost), isinstance(lost, HostSlow)
+                link.unfit = isinstance(lost, HostUnfit)
             except Superseded:
                 raise _held_elsewhere(self.cluster.run_id) from None
 
@@ -375,10 +383,10 @@ class Fleet(Sender):
             raise HostLost("it is not in the cluster")
         # An actor would wait there.
         if worker.why_not:
-            raise HostLost(worker.why_not)
+            raise HostUnfit(worker.why_not)
         address = worker.address
         if why := _other_version(await self.cluster.version_at(address)):
-            raise HostLost(f"it has {why}: install the same version")
+            raise HostUnfit(f"it has {why}: install the same version")
         link.actor = await self.cluster.actor(link.name, address)
         link.address = address
         link.about |= await self._ask(link, "describe")
@@ -432,7 +440,8 @@ class Fleet(Sender):
             raise HostUnfit(answer["failed"])
         link.heard = answer["serial"]
         link.about["calibration_us"] = answer["calibration_us"]
-        link.up, link.why, link.seen_ns, link.is_given_up = True, "", monotonic_ns(), False
+        link.up, link.seen_ns, link.is_given_up = True, monotonic_ns(), False
+        link.why = link.why if link.is_out else ""
         if link.share and self._watching:
             self.on_hosts([link.row()])
         self._change()
@@ -440,13 +449,12 @@ class Fleet(Sender):
     # While it runs: one task a host, which lends, listens, and opens it again if it was lost.
 
     async def _serve(self, link: Link) -> None:
-        again_s = AGAIN_S
         while True:
             try:
                 if not link.up:
                     await self._meet(link)
                     await self._enter(link)
-                    again_s = AGAIN_S
+                    link.again_s = link.again_s if link.unfit else AGAIN_S
                 await self._work(link)
             except Superseded:
                 why = "the run was taken over by another coordinator"
@@ -454,18 +462,24 @@ class Fleet(Sender):
                 self.on_refusal(why)
                 return
             except (HostLost, FleetError, JournalError) as lost:
-                link.up, link.why = False, without_code(str(lost))
+                link.up = False
+                why = without_code(str(lost))
+                link.why = link.why if link.is_out else why
+                link.unfit |= isinstance(lost, HostUnfit)
                 self._change()
                 if isinstance(lost, JournalError):
-                    self.on_refusal(link.why)
+                    self.on_refusal(why)
+                if link.is_out and not link.outstanding:
+                    await self._let_go(link)
+                    return
                 is_closed = isinstance(lost, ClientClosed)
                 if is_closed or monotonic_ns() - link.seen_ns > PATIENCE_S * 1e9:
-                    self._give_up(link, f"it cannot be asked: {link.why}")
+                    self._give_up(link, f"it cannot be asked: {why}")
                 if is_closed:
                     return
-                await asyncio.sleep(again_s)
+                await asyncio.sleep(link.again_s)
                 most_s = MOST_UNFIT_S if isinstance(lost, HostUnfit) else MOST_AGAIN_S
-                again_s = min(2 * again_s, most_s)
+                link.again_s = min(2 * link.again_s, most_s)
             except Exception as error:  # noqa: BLE001 - who waits for its orders would wait for ever
                 link.up, link.why = False, f"{type(error).__name__}: {error}"
                 self._give_up(link, f"it is asked no more: {link.why}")
@@ -489,6 +503,7 @@ class Fleet(Sender):
             except FleetError as error:
                 self._note(without_code(str(error)))
                 continue
+            self._take_in_again(found)
             for name in sorted(found.keys() - self.links.keys()):
                 if len(self.links) >= self.pace.schedule.concurrency:
                     self._note(_no_room(name, self.pace.schedule.concurrency, len(found)))
@@ -498,12 +513,21 @@ class Fleet(Sender):
             for link in [link for link in self.links.values() if link.joined and not link.share]:
                 if link.up:
                     await self._let_in(link)
-                elif link.why and link.name in found and not link.is_given_up:
+                elif link.why and link.name in found and not (link.is_given_up or link.is_told):
                     self._note(f"{link.name} joined and places nothing: {link.why}")
+                    link.is_told = link.unfit
             await self._share_out()
 
+    def _take_in_again(self, found: Mapping[str, Worker]) -> None:
+        """Ask a host that is out again if its worker was started anew: it may be set up now."""
+        for link in self.links.values():
+            is_new = link.name in found and found[link.name].address != link.address
+            if link.is_out and not link.up and not link.outstanding and is_new:
+                link.is_out = link.unfit = link.is_told = False
+                self._go_on(self._serve(link))
+
     async def _share_out(self) -> None:
-        """Let the others have the share of hosts that are gone; one that comes back joins anew.
+        """Let the others have the share of hosts that are gone or unfit; those back join anew.
 
         Nothing that such a host was lent can be in flight by then.
         """
@@ -512,13 +536,20 @@ class Fleet(Sender):
         gone = [
             link
             for link in self.links.values()
-            if link.share and link.is_given_up and monotonic_ns() > link.lent_until_ns + longest_ns
+            if link.share
+            and not link.up
+            and (
+                monotonic_ns() > link.lent_until_ns + longest_ns
+                if link.is_given_up
+                else link.unfit and not link.outstanding
+            )
         ]
         if not gone or not others:
             return
         for link in gone:
             link.share, link.joined = 0, True
-            self._note(f"{link.name} is gone, and the others have its room")
+            if not link.unfit:
+                self._note(f"{link.name} is gone, and the others have its room")
         room = self.pace.schedule.concurrency - sum(link.share for link in self.links.values())
         for link, more in zip(others, _shares(room, len(others)), strict=True):
             with suppress(HostLost):
@@ -600,7 +631,9 @@ class Fleet(Sender):
                 for slot in slots:
                     link.settle(slot.number, {"kind": NOT_SENT, "why": "it was not lent"})
                 continue
-            if not await self._ask(link, "lend", link.epoch, slots):
+            if link.why:  # it has become unfit meanwhile, and may be gone before it is asked
+                await self._hear(link, [_not_lent(slot, link.why) for slot in slots])
+            elif not await self._ask(link, "lend", link.epoch, slots):
                 raise Superseded
 
     async def _listen(self, link: Link) -> None:
@@ -614,8 +647,8 @@ class Fleet(Sender):
                 await self._hear(link, [entry for _, entry in told])
                 link.heard = told[-1][0]
             if link.why and not link.outstanding:
-                # It is opened again, which looks whether it can place orders.
-                raise HostLost(link.why)
+                # It is opened again, which looks whether it can place orders, or let go for good.
+                raise HostUnfit(link.why)
 
     async def _measure(self, link: Link) -> None:
         while True:
@@ -624,6 +657,8 @@ class Fleet(Sender):
 
     async def _hear(self, link: Link, told: Iterable[dict[str, Any]]) -> None:
         """Take in what a host tells; it is on the disk here before whoever waits hears of it."""
+        for entry in (entry for entry in told if entry["kind"] == UNFIT):
+            self._lend_no_more(link, entry["why"], for_good=entry["for_good"])
         fates = self._fates(link, told)
         if not fates:
             return
@@ -642,21 +677,31 @@ class Fleet(Sender):
         )
         for number, fate in fates.items():
             link.settle(number, fate)
+        if ended and not link.why:
+            link.unfit, link.is_told, link.again_s = False, False, AGAIN_S
         self._change()
-        if unfit := [fate["why"] for fate in fates.values() if fate.get("unfit")]:
-            if not link.unfit:  # each order has a file, and so a reason, of its own
-                link.unfit = True
-                self._note(f"{link.name} left orders to the others: {unfit[0]}")
-            # It is lent nothing more, and heard until all that it was lent has ended.
-            link.why = unfit[0]
-            link.take_back(link.why)
+
+    def _lend_no_more(self, link: Link, why: str, *, for_good: bool) -> None:
+        """Leave a host's orders to the others; it is heard until all that it was lent has ended."""
+        if not link.is_out:
+            link.why, link.unfit, link.is_out = why, True, for_good
+        if not link.is_told:  # each order has a file, and so a reason, of its own
+            link.is_told = True
+            self._note(f"{link.name} left orders to the others: {why}")
+        link.take_back(link.why)
+        self.on_hosts([link.row()])
+        self._change()
+
+    async def _let_go(self, link: Link) -> None:
+        with suppress(HostLost):
+            await self._ask(link, "leave", link.epoch)
 
     def _fates(self, link: Link, told: Iterable[dict[str, Any]]) -> dict[int, Fate]:
         """Return what became of orders, and count those that were begun."""
         fates: dict[int, Fate] = {}
         for entry in told:
             number = entry["number"]
-            if link.leases.get(number, ("",))[0] != entry["lease"]:
+            if entry["kind"] == UNFIT or link.leases.get(number, ("",))[0] != entry["lease"]:
                 continue  # heard before, or given up
             if entry["kind"] != BEGUN:
                 fates[number] = {**entry}  # in one process it is still the host's
@@ -844,7 +889,9 @@ class Fleet(Sender):
             if number not in self._begun:
                 self._begun.add(number)
                 self.on_start()
-            self.on_end(planned, records, row, None)
+            # Refusals are counted by each host: its app id may be refused, and no other one.
+            self.pace.setbacks.heed_wait(row, records[-1])
+            self.on_end(planned, records, row, "")
             return True
         self.ledger.take_back(number)
         if kind == FAILED:
@@ -875,9 +922,13 @@ class Fleet(Sender):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         up = [link for link in self.links.values() if link.up]
-        leaving = [self._ask(link, "leave", link.epoch) for link in up]
-        await asyncio.gather(*leaving, return_exceptions=True)
+        await asyncio.gather(*map(self._let_go, up), return_exceptions=True)
         self.cluster.forget()
+
+
+def _not_lent(slot: Slot, why: str) -> dict[str, Any]:
+    """Return what a host would tell of an order that it was not lent."""
+    return {"kind": NOT_SENT, "number": slot.number, "lease": slot.lease_id, "why": why}
 
 
 def _other_version(there: str) -> str:

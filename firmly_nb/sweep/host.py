@@ -6,7 +6,8 @@ an epoch, and lends it the right to send one order of the plan until some moment
 process checks both once more right before the request (``recorder.Lease``).
 
 Every order that was lent ends in a piece of news: recorded, or not sent and why. News is kept until
-the coordinator has acknowledged it, so a lost answer loses nothing.
+the coordinator has acknowledged it, so a lost answer loses nothing. A Dask worker that is closed in
+order (``Station.end``) gives back what it has not begun, and lets the rest end.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import asyncio
 import os
 import platform
 import secrets
+import signal
 import socket
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -27,7 +30,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from firmly_nb.api.errors import FirmlyError, RateLimited
+from firmly_nb.api.errors import FirmlyError, Forbidden, InvalidAppId, RateLimited, Unauthorized
 from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import TEST_CARDS, Card, Order
 from firmly_nb.api.secrets import SecretStr, redact_text
@@ -56,19 +59,26 @@ from firmly_nb.settings_file import settings_of
 from firmly_nb.sweep.budget import Budget, Ledger
 from firmly_nb.sweep.pace import Pace, Schedule
 from firmly_nb.sweep.plan import Planned, Variant
-from firmly_nb.sweep.run import Sender
+from firmly_nb.sweep.run import Sender, row_of
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+
+    from distributed import Worker
 
 
 # What a host tells of an order that it was lent.
 BEGUN, ENDED, NOT_SENT, FAILED, UNKNOWN = "begun", "recorded", "not sent", "failed", "unknown"
+UNFIT = "unfit"  # of itself: it begins nothing more
 CARD_VARIABLE = "FIRMLY_CARD"
 # A coordinator that was heard of so lately is alive: another one has to wait, or is refused.
 HEARD_NS = 5_000_000_000
 FORGOTTEN_NS, FORGOTTEN_CHECK_S = 600_000_000_000, 10.0
+# Dask kills a worker 8 s after it was told to end: orders have so long, and then their news.
+ENDING_S, CLOSED_S, LAST_NEWS_S = 5.0, 0.5, 2.0
+ENDS = "its Dask worker is about to end"
 CALIBRATION_EVENTS = 40
 ROOM_BYTES = 64 * 1024
 MOST_NEWS, MOST_NEWS_BYTES = 200, 16 * 1024 * 1024
@@ -152,6 +162,7 @@ class Host:
 
     async def open(self, epoch: int, opening: Opening) -> dict[str, Any]:
         """Take orders of this epoch from now on, and none of an earlier one."""
+        await _end_before_worker(self.key[1])
         return await asyncio.wrap_future(submit(open_station, self.key, epoch, opening))
 
     async def lend(self, epoch: int, slots: Sequence[Slot]) -> bool:
@@ -195,6 +206,50 @@ async def _ask_station(key: Key, epoch: int, what: str, args: Sequence[Any]) -> 
     return await getattr(station, what)(*args)
 
 
+async def _end_before_worker(host: str) -> None:
+    """Have the Dask worker that is a host end its stations before it closes."""
+    from distributed import WorkerPlugin, get_worker
+
+    class Ending(WorkerPlugin):
+        async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - Dask's own
+            await asyncio.wrap_future(submit(_end_stations, host))
+
+    try:
+        worker = get_worker()
+    except ValueError:
+        return  # there is none
+    name = f"firmly-nb {host}"
+    if name not in worker.plugins:
+        await worker.plugin_add(Ending(), name=name)
+        _close_on_signals(worker)
+
+
+def _close_on_signals(worker: Worker) -> None:
+    """Close a worker in order that is signalled itself, as all processes of a service or terminal.
+
+    Dask closes one whose nanny is signalled. Others die, or wait for a nanny that is gone. What
+    somebody else does with a signal stays.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    dasks = {"distributed._signals"} | ({"asyncio.runners"} if worker.nanny else set())
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def close(number: int, _: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])  # once more is meant otherwise
+        worker.loop.add_callback(worker.close, nanny=False, reason=signal.Signals(number).name)
+
+    for number, handler in before.items():
+        of = getattr(getattr(handler, "func", handler), "__module__", "")
+        if of in dasks or handler in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, close)
+
+
+async def _end_stations(host: str) -> None:
+    stations = [station for key, station in _stations.items() if key[1] == host]
+    await asyncio.gather(*(station.end() for station in stations))
+
+
 async def _begun_are_in(key: Key, lent: frozenset[int]) -> bool:
     station = _stations.get(key)
     begun = station.ever_begun if station else _Journals(_folder_of(*key)).paths.keys()
@@ -213,10 +268,8 @@ async def open_station(key: Key, epoch: int, opening: Opening) -> dict[str, Any]
     The epoch is raised first. From then on nothing that an earlier coordinator lent is sent.
     """
     station = _stations.get(key)
-    if station and station.opening.coordinator != opening.coordinator:
-        since_ns = monotonic_ns() - station.heard_ns
-        if since_ns < HEARD_NS:
-            return {"busy_s": (HEARD_NS - since_ns) / 1e9}
+    if station and (refusal := station.why_not_open(opening.coordinator)):
+        return refusal
     folder = _folder_of(*key)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -283,6 +336,8 @@ class Station:
         self.slots: dict[int, Slot] = {}
         self.begun: set[int] = set()
         self.taken_back: set[int] = set()
+        self.refuses = ""  # why it begins nothing more
+        self.is_ending = False
         self.journals = _Journals(folder)
         self.ever_begun: set[int] = set(self.journals.paths)
         self.calibration_us: float | None = None
@@ -302,6 +357,8 @@ class Station:
         """Go on for a coordinator: nothing of before is begun any more; what is in flight ends."""
         self.epoch, self.opening, self.heard_ns = epoch, opening, monotonic_ns()
         await self.take_back(None, close=False)
+        self.refuses = ""
+        self._news = deque(told for told in self._news if told[1]["kind"] != UNFIT)
         if opening.schedule != self.sender.pace.schedule:
             self.sender = LeasedSender(self, self.sender)
         found: dict[str, Any] = {"serial": self._news[0][0] - 1 if self._news else self._serial}
@@ -360,6 +417,9 @@ class Station:
             if slot.number in self._tasks or slot.number in self.ever_begun:
                 self._tell_of([(slot.number, slot.lease_id)])
                 continue
+            if self.refuses:
+                self._tell(NOT_SENT, slot.number, slot.lease_id, why=self.refuses)
+                continue
             self.slots[slot.number] = slot
             self.taken_back.discard(slot.number)
             task = asyncio.create_task(self._place(slot))
@@ -389,9 +449,12 @@ class Station:
 
     async def take_back(self, numbers: Sequence[int] | None, close: bool) -> None:
         """Take back what is not begun; with ``close``, close the streams of what is."""
+        self._take_back(numbers, close=close)
+
+    def _take_back(self, numbers: Sequence[int] | None, *, close: bool) -> None:
         for number in list(self._tasks) if numbers is None else numbers:
             task = self._tasks.get(number)
-            if task is None:
+            if task is None or task is asyncio.current_task():
                 continue
             if number in self.begun:
                 if close:
@@ -418,6 +481,35 @@ class Station:
             await asyncio.sleep(FORGOTTEN_CHECK_S)
         await self.leave()
 
+    def refuse(self, why: str, *, for_good: bool = False) -> None:
+        """Begin nothing more; others place what is not begun. A new opening may find it fit again.
+
+        ``for_good``: no opening would find out whether it is.
+        """
+        if not self.refuses:
+            self.refuses = why
+            # Said first: what is taken back must not be lent here once more.
+            self._tell(UNFIT, 0, "", why=why, for_good=for_good)
+            self._take_back(None, close=False)
+
+    async def end(self) -> None:
+        """End in order: let what is in flight end, close it after a time, and have all of it heard.
+
+        Nobody can be asked here later. What is not heard by then is of unknown end.
+        """
+        self.is_ending = True
+        self.refuse(ENDS)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=ENDING_S)
+        await self.take_back(None, close=True)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks.values()), timeout=CLOSED_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_NEWS_S):
+                while self._news and monotonic_ns() - self.heard_ns < HEARD_NS:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await self.leave()
+
     async def leave(self) -> None:
         """Close everything."""
         if self._watching is not asyncio.current_task():
@@ -429,9 +521,17 @@ class Station:
         _stations.pop(self.key, None)
         await self.bench.aclose()
 
+    def why_not_open(self, coordinator: str) -> dict[str, Any]:
+        """Say why a coordinator cannot open it now; empty if it can."""
+        if self.is_ending:
+            return {"failed": ENDS}
+        left_ns = self.heard_ns + HEARD_NS - monotonic_ns()
+        is_held = self.opening.coordinator != coordinator and left_ns > 0
+        return {"busy_s": left_ns / 1e9} if is_held else {}
+
     def why_not(self, number: int) -> str:
         """Say why an order must not be begun; empty if it may."""
-        if number in self.taken_back:
+        if number in self.taken_back or self.slots[number].epoch != self.epoch:
             return "it was taken back"
         return "its lease was over" if monotonic_ns() > self.slots[number].until_ns else ""
 
@@ -445,15 +545,19 @@ class Station:
         except (NotSent, asyncio.CancelledError) as error:
             why = str(error) or "it was taken back"
             self._tell_unless_recorded(number, NOT_SENT, why=why)
-        except FirmlyError as error:
-            wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
-            about = {"error": error.error, "status": error.http_status, "wait_s": wait_s}
-            self._tell_unless_recorded(number, FAILED, why=error.description, **about)
-        except (JournalError, RecorderError) as error:
+        except RateLimited as error:
+            about = {"error": error.error, "status": error.http_status}
+            wait_s = error.retry_after_s
+            self._tell_unless_recorded(
+                number, FAILED, why=error.description, wait_s=wait_s, **about
+            )
+        except (FirmlyError, JournalError, RecorderError) as error:
             # Others can place it, if it was not begun.
             kind = FAILED if number in self.begun else NOT_SENT
             why = redact_text(without_code(str(error)))
-            self._tell_unless_recorded(number, kind, why=why, unfit=True)
+            if not self.why_not(number):  # else a recorder that refused it was right
+                self._heed_failure(error, why)
+            self._tell_unless_recorded(number, kind, why=why)
         except Exception as error:  # noqa: BLE001 - one order's mishap is not the others'
             why = redact_text(f"{type(error).__name__}: {without_code(str(error))}")
             self._tell_unless_recorded(number, FAILED, why=why)
@@ -462,6 +566,14 @@ class Station:
         finally:
             self._tasks.pop(number, None)
             self.begun.discard(number)
+
+    def _heed_failure(self, error: Exception, why: str) -> None:
+        """Begin nothing more if this machine is the reason why an order was not sent."""
+        if isinstance(error, FirmlyError):
+            why = without_code(self.sender.pace.setbacks.not_sent(error))
+        if why:
+            no_app_id = isinstance(error, Unauthorized | InvalidAppId | Forbidden)
+            self.refuse(why, for_good=no_app_id)
 
     def has_begun(self, number: int) -> None:
         """Note that an order's start is on the disk."""
@@ -588,8 +700,12 @@ class LeasedSender(Sender):
     def _close(self, planned: Planned, records: list[Record]) -> None:
         # The coordinator keeps the account, and asks what an order came to.
         self.ledger.take_back(planned.number)
-        if records:
-            self.station.has_ended(planned.number, records)
+        if not records:
+            return
+        self.station.has_ended(planned.number, records)
+        made_ns = self._session_ns(planned, records)
+        if why := self.pace.setbacks.refused(row_of(records), made_ns):
+            self.station.refuse(why, for_good=True)
 
     @override
     def _has_started(self, planned: Planned, held: set[asyncio.Semaphore]) -> None:

@@ -247,16 +247,25 @@ class Setbacks:
     token_refused_ns: int = -1
 
     def ended(self, row: dict[str, Any], last: Record, session_ns: int | None = None) -> str:
-        """Heed how an order ended; returns why the sweep must stop, or nothing.
+        """Heed how an order ended; returns why the sweep must stop, or nothing."""
+        self.heed_wait(row, last)
+        return self.refused(row, session_ns)
 
-        ``session_ns`` is when its session was made: those in flight when sessions end are all
-        refused, and that is one setback.
-        """
+    def heed_wait(self, row: dict[str, Any], last: Record) -> None:
+        """Pause if the end of an order asks for it."""
         status = row["http_status"]
         if isinstance(last, End) and last.retry_after_s:
             self._pause(last.retry_after_s, f"HTTP {status}")
         elif status == 429:
             self._pause(PAUSE_S, "HTTP 429")
+
+    def refused(self, row: dict[str, Any], session_ns: int | None = None) -> str:
+        """Count refusals at the door; returns why nothing more can be ordered, or nothing.
+
+        ``session_ns`` is when the order's session was made: those in flight when sessions end are
+        all refused, and that is one setback.
+        """
+        status = row["http_status"]
         shut = row["outcome"] == "http_error" and status in SHUT_DOORS
         if row["outcome"] in ANSWERED and refuses_token(row["error_code"], status):
             if session_ns is not None and session_ns <= self.token_refused_ns:

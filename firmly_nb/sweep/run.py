@@ -156,7 +156,7 @@ class Sender:
     on_start
         Called when an order is begun.
     on_end
-        Called with what was recorded of an order, its row, and when its session was made.
+        Called with what was recorded of an order, its row, and why the sweep must stop, if it must.
     on_refusal
         Called with the reason when the budget allows no order more.
     """
@@ -177,7 +177,7 @@ class Sender:
         self.options = options
         self.card = card
         self.on_start: Callable[[], None] = lambda: None
-        self.on_end: Callable[[Planned, list[Record], dict[str, Any], int | None], None]
+        self.on_end: Callable[[Planned, list[Record], dict[str, Any], str], None]
         self.on_end = lambda *_: None
         self.on_refusal: Callable[[str], None] = lambda _why: None
         # With a recorder and not begun yet: what can still be taken back, by number.
@@ -394,9 +394,14 @@ class Sender:
             return
         row, what = row_of(records), what_of(planned.variant.order)
         self.ledger.end(planned.number, what, amount_of(row), ordered=was_ordered(records, row))
+        why = self.pace.setbacks.ended(row, records[-1], self._session_ns(planned, records))
+        self.on_end(planned, records, row, why)
+
+    def _session_ns(self, planned: Planned, records: Sequence[Record]) -> int | None:
+        """Return when the session of an order at work was made."""
         devices = self._desk(planned.variant).bench.devices()
         session = devices.session_of(start_of(records).recording_id)
-        self.on_end(planned, records, row, session.made_ns if session else None)
+        return session.made_ns if session else None
 
     def _options_of(self, planned: Planned) -> Options:
         tags = {**self.options.tags, **planned.variant.tags, ORDER_NUMBER_TAG: str(planned.number)}
@@ -624,7 +629,7 @@ class Run:
         self.on_change()
 
     def _has_ended(
-        self, planned: Planned, records: list[Record], row: dict[str, Any], session_ns: int | None
+        self, planned: Planned, records: list[Record], row: dict[str, Any], why: str
     ) -> None:
         """Count how an order ended, and keep its recording."""
         started_ns = start_of(records).started_at_ns or self.pace.began_at_ns
@@ -632,7 +637,7 @@ class Run:
         self.counts.end(point_of(planned.number, row, started_s))
         if len(self.recordings) < KEPT_RECORDINGS:
             self.recordings.append(Recording(records))
-        self._heed(self.pace.setbacks.ended(row, records[-1], session_ns))
+        self._heed(why)
         self.on_change()
 
     def _not_sent(self, planned: Planned, error: Exception) -> None:

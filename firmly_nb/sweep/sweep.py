@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -367,15 +367,15 @@ class Request:
     tags: Mapping[str, str] | None = None
     resume: str | None = None
     on: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of each order
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
         """Take what is a sweep's own out of the arguments; the rest are options of each order."""
-        own = [f.name for f in fields(cls)]
+        own = [f.name for f in fields(cls) if f.name != "options"]
         check_names("sweep()", arguments, [*own, *(f.name for f in fields(Options))])
-        return cls(**{n: v for n, v in arguments.items() if n in own}), {
-            n: v for n, v in arguments.items() if n not in own
-        }
+        options = {name: value for name, value in arguments.items() if name not in own}
+        return cls(**{n: v for n, v in arguments.items() if n in own}, options=options)
 
     def checked(self) -> dict[str, Any]:
         """Return what was given, each thing checked, by its name in the plan.
@@ -448,46 +448,48 @@ def begin(
     GuardError
         If something of it may not be ordered there. Nothing was sent.
     """
-    request, options = Request.of(arguments)
-    # An empty name is refused: whoever passes one means to go on with a run, not to begin another.
-    if request.resume is None:
-        return _begun(bench, orders, card, request, options, other, keeper)
-    # A damaged or unknown one is not held.
-    run_id = PlanFile.read(bench.journal, request.resume).run_id
-    held = claim(bench.journal / FOLDER, run_id)
-    try:
-        # What is known of the run is read now: whoever held it has placed or lent orders since.
-        return _begun(bench, orders, card, request, options, other, keeper, held)
-    except BaseException:
-        held.release()
-        raise
+    request, benches = Request.of(arguments), [bench] if other is None else [bench, other]
+    before = None
+    with ExitStack() as releasing:
+        # An empty name is refused: whoever passes one means to go on with a run, not to begin
+        # another.
+        if request.resume is not None:
+            # A damaged or unknown one is not held.
+            run_id = PlanFile.read(bench.journal, request.resume).run_id
+            held = claim(bench.journal / FOLDER, run_id)
+            releasing.callback(held.release)
+            # What is known of it is read now: whoever held it has placed or lent orders since.
+            before = PlanFile.read(bench.journal, request.resume)
+        run, written = _planned(benches, orders, card, request, before)
+        if before is None:
+            held = claim(bench.journal / FOLDER, written.run_id)
+            releasing.callback(held.release)
+            _check_new(bench, written.run_id)
+        earlier = _earlier(benches, run, before)
+        written.write(bench.journal)
+        releasing.pop_all()
+    return Sweep(run, written, bench.journal, earlier, held, keeper)
 
 
-def _begun(
-    bench: Bench,
+def _planned(
+    benches: Sequence[Bench],
     orders: Any,
     card: Card | None,
     request: Request,
-    options: Mapping[str, Any],
-    other: Bench | None,
-    keeper: object,
-    held: Lock | None = None,
-) -> Sweep:
-    """Begin a new sweep, or go on with one that is held."""
-    resume = request.resume
-    before = None if resume is None else PlanFile.read(bench.journal, resume)
-    benches = [bench] if other is None else [bench, other]
+    before: PlanFile | None,
+) -> tuple[Run, PlanFile]:
+    """Return a run that has not begun, and its plan; ``before`` is that of its earlier parts."""
     written = _plan_file([one.environment for one in benches], request, before)
     plan = Plan(orders, written.count, written.seed, endless=written.duration_s is not None)
     written = replace(written, kinds=kinds_of(plan))
     _check_same(before, written)
-    leases = _leases(bench, request, written)
+    leases = _leases(benches[0], request, written)
     own_card, card = card, card or Card.test()
     for variant in plan.variants:
         environment, order = benches[variant.lab].environment, variant.order
         guard(environment, order.domain, variant.card or card, by_calls=order.by_calls)
     ledger = Ledger(Budget.of(written.budget))
-    pace, how = Pace(_schedule(written)), _options(written, options)
+    pace, how = Pace(_schedule(written)), _options(written, request.options)
     if leases is None:
         run = Run(plan, Sender(benches, pace, ledger, how, card))
     else:
@@ -497,17 +499,8 @@ def _begun(
         fleet.on_hosts, fleet.on_note = run.note_hosts, run.notes.append
         fleet.check_guard(*plan.variants)
     _check_budget(run, explicit=request.budget is not None)
-    held = held or claim(bench.journal / FOLDER, written.run_id)
-    try:
-        earlier = _earlier(benches, run, before)
-        run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
-        if before is None:
-            _check_new(bench, written.run_id)
-        written.write(bench.journal)
-    except BaseException:
-        held.release()
-        raise
-    return Sweep(run, written, bench.journal, earlier, held, keeper)
+    run.stand_ins = [StandIn.read(one) for one in written.stand_ins]
+    return run, written
 
 
 def _leases(bench: Bench, request: Request, written: PlanFile) -> Intents | None:

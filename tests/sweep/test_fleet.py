@@ -12,10 +12,13 @@ import pytest
 from distributed.core import Status
 
 import firmly_nb as fnb
+from firmly_nb.api.client import session_clock_ns
+from firmly_nb.api.secrets import SecretStr
 from firmly_nb.background import follow, submit
 from firmly_nb.disk import write_whole
 from firmly_nb.sweep import cluster as cluster_module
 from firmly_nb.sweep import fleet, host
+from firmly_nb.sweep.leases import Intents
 
 ORDER = fnb.Order.example()
 COUNT, RATE = 60, 8  # some are not lent yet, also where this machine is busy
@@ -173,6 +176,8 @@ def test_the_others_get_the_room_of_a_host_that_is_gone(lab, client, until, monk
     until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
     with pytest.raises(TimeoutError, match="still running after 0 s"):
         sweep.wait(0)
+    for worker in client.cluster.workers.values():
+        worker.plugins.clear()  # as one that is killed, it ends without a word
     client.cluster.scale(1)
     until(lambda: sweep.done or 7 in set(sweep.hosts["orders"]), "the room of the other")
     assert sorted(sweep.hosts["orders"]) == [0, 7]
@@ -181,6 +186,77 @@ def test_the_others_get_the_room_of_a_host_that_is_gone(lab, client, until, monk
     assert f"{gone} is gone, and the others have its room" in sweep.progress.notes
     sweep.stop(let_finish=True)
     assert sweep.wait().orders["slot"].is_unique
+
+
+def test_a_host_that_is_closed_gives_back_what_it_has_not_begun(lab, client, until, monkeypatch):
+    """All that it was lent was of unknown end a minute later, though it could have been asked."""
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    slow = {"x-sim-profile": "calm"}
+    sweep = lab.start_sweep(
+        ORDER, count=1_000, rate=RATE, concurrency=7, headers=slow, on=client, run_id="r"
+    )
+    until(lambda: sweep.done or sweep.progress.running >= 4, "orders in flight")
+    client.cluster.scale(1)
+    until(lambda: sweep.done or 7 in set(sweep.hosts["orders"]), "the room of the other")
+    [gone] = sweep.hosts.query("orders == 0")["host"]
+    sweep.stop(let_finish=True)
+    recs = sweep.wait()
+    assert sweep.problems == []
+    assert set(recs.orders["outcome"]) == {"placed"}
+    assert recs.orders["slot"].is_unique
+    assert f"{gone} left orders to the others: its Dask worker is about to end" in recs.warnings
+    assert Intents(lab.journal, "r").open == {}, "nothing is left to be asked"
+
+
+def test_a_host_whose_app_id_is_refused_leaves_its_orders_to_the_others(
+    lab, client, until, monkeypatch
+):
+    """One such host ended the whole sweep."""
+    monkeypatch.setattr(fleet, "LOOKED_EVERY_S", 0.05)
+    fit, unfit = hosts_of(client)
+    sweep = lab.start_sweep(ORDER, count=1_000, rate=RATE, concurrency=7, on=client)
+    until(lambda: sweep.done or sweep.progress.finished >= 2, "two orders")
+    [devices] = [one.bench.devices() for one in stations() if one.key[1] == unfit]
+    devices.app_id, devices.refused_ns = SecretStr("of nobody"), session_clock_ns()
+    until(lambda: sweep.done or 7 in set(sweep.hosts["orders"]), "its room for the other")
+    before = sweep.progress.finished
+    until(lambda: sweep.done or sweep.progress.finished >= before + 4, "orders of the other")
+    sweep.stop(let_finish=True)
+    recs = sweep.wait()
+    assert sweep.problems == []
+    assert set(recs.orders["outcome"]) == {"placed"}
+    assert recs.orders["slot"].is_unique
+    refused = "nothing can be ordered with this app id: InvalidAppId"
+    [note] = [said for said in recs.warnings if "left orders" in said]
+    assert note.startswith(f"{unfit} left orders to the others: {refused}")
+    hosts = sweep.hosts.set_index("host")
+    assert hosts["orders"].to_dict() == {fit: 7, unfit: 0}
+    assert hosts["problem"][unfit].startswith(refused)
+
+
+def test_a_sweep_whose_hosts_are_all_refused_ends_and_says_why(lab, client):
+    sweep = lab.start_sweep(
+        ORDER, count=1_000, concurrency=2, headers={"x-sim-fault": "token-expired"}, on=client
+    )
+    sweep.wait()
+    message = sweep.progress.message
+    assert message.startswith("no host is left: ")
+    assert message.count("5 failures in a row, the last: TokenExpired (HTTP 401)") == 2
+    assert sweep.progress.outcomes == {"http_error": 10}
+    assert sweep.hosts["problem"].str.startswith("5 failures in a row").all()
+
+
+def test_a_lease_that_is_over_says_nothing_of_its_host(lab, client, monkeypatch):
+    """A busy host that came too late with two leases of one order was taken for unfit."""
+    monkeypatch.setattr(fleet, "LEASE_S", -0.3)
+    monkeypatch.setattr(fleet, "MOST_LEASES", 1)
+    late = property(lambda _: {1, 2}, lambda *_: None)
+    monkeypatch.setattr(host.LeasedSender, "_lost_once", late, raising=False)
+    sweep = lab.start_sweep(ORDER, count=2, rate=RATE, on=client)
+    assert len(sweep.wait()) == 0
+    assert ["lease was over" in one.error for one in sweep.problems] == [True, True]
+    assert sweep.progress.notes == ()
+    assert sweep.hosts["problem"].isna().all()
 
 
 def test_a_host_that_joins_later_and_has_no_room_is_named(lab, client, until, monkeypatch):
@@ -256,6 +332,8 @@ def test_a_host_that_is_paused_by_its_memory_limit_is_named(lab, client, until):
     assert set(recs.orders["host"]) == {other}
     [note] = recs.warnings
     assert note.startswith(f"{paused} places nothing: Dask paused it, as its memory is nearly full")
+    hosts = lab.last_sweep.hosts
+    assert dict(zip(hosts["host"], hosts["orders"], strict=True)) == {paused: 0, other: 2}
 
 
 def test_a_host_whose_wall_clock_is_an_hour_ahead_is_named(lab, client, monkeypatch):

@@ -186,6 +186,20 @@ def test_a_host_that_is_killed_orders_nothing_twice(lab, client, cluster, until,
     assert sweep.progress.state == "finished"
 
 
+def test_a_host_that_is_told_to_end_gives_back_what_it_has_not_begun(
+    lab, client, cluster, until, nothing_twice
+):
+    sweep = begun(lab, until, on=client)
+    link = sweep._run.sender.links["paris"]
+    until(lambda: sweep.done or link.outstanding, "something lent to it")
+    assert cluster.signal("paris", signal.SIGTERM)
+    recs = sweep.wait()
+    nothing_twice(recs, COUNT)
+    # Those in flight end; what takes longer than Dask waits is closed.
+    assert set(recs.orders["outcome"]) <= {"placed", "cancelled"}
+    assert "paris left orders to the others: its Dask worker is about to end" in recs.warnings
+
+
 def test_a_host_that_is_frozen_past_its_leases_sends_none_of_them(
     lab, client, cluster, until, nothing_twice
 ):
@@ -352,8 +366,12 @@ def test_the_command_sends_orders_over_an_encrypted_cluster(
     assert table["host"].tolist() == ["paris", "paris"]
 
 
-def test_an_unencrypted_address_beyond_this_machine_is_not_even_tried(command):
-    code, _, said = command("sweep", "--count", 2, "--dask", "tcp://192.0.2.1:8786")
+@pytest.mark.parametrize("address", ["tcp://192.0.2.1:8786", "192.0.2.1:8786"])
+def test_an_unencrypted_address_beyond_this_machine_is_not_even_tried(
+    command, address, monkeypatch
+):
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("it was tried"))
+    code, _, said = command("sweep", "--count", 2, "--dask", address)
     assert code == 2
     assert "tcp://192.0.2.1:8786 is not encrypted" in said
 
