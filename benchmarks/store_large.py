@@ -61,7 +61,7 @@ def grow(source: Path, target: Path, copies: int) -> int:
 
 
 def _date(part: str) -> dt.date:
-    return dt.date.fromisoformat(part.split("/")[0].removeprefix("day="))
+    return dt.date.fromisoformat(part.partition("/")[0].removeprefix("day="))
 
 
 def _copied(source: Path, target: Path, part: str, number: int, days: int) -> str:
@@ -222,9 +222,10 @@ says nothing. Each row ran in a process of its own, in this order. A verb's peak
 {chr(10).join(lines)}
 
 `latency()` took {clock:.2f} times as long as DuckDB alone, and {of_latency:.2f} times the
-processors, with `fnb.load` {with_load:.1f} times; and {of_memory:.1f} times the memory. Statistics
-read the stages and the orders of a set, and no events. `outcomes()`, `completion()` and `drift()` read no stages. The
-stages of many orders come one by one. Comparing and grouping hold their times for longer.
+processors, with `fnb.load` {with_load:.1f} times. It took {of_memory:.1f} times the memory.
+Statistics read the stages and the orders of a set, and no events. `outcomes()`, `completion()`
+and `drift()` read no stages. The stages of many orders come one by one. Comparing and grouping
+hold their times for longer.
 """
 
 
