@@ -307,7 +307,11 @@ def any_orders(draw):
 
 
 # How many rows are read and put together; how many uncertainties are held: too few, or enough.
-SIZES = [{"FEWEST": 1_000}, {"TOGETHER": 1, "FEWEST": 1}, {"TOGETHER": 9, "ORDERS_TOGETHER": 5, "FEWEST": 3}]
+SIZES = [
+    {"FEWEST": 1_000},
+    {"FEWEST": 1, "TOGETHER": 1},
+    {"FEWEST": 3, "TOGETHER": 9, "ORDERS_TOGETHER": 5},
+]
 
 
 @settings(max_examples=8, deadline=None)
