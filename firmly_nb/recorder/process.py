@@ -461,8 +461,8 @@ class WorkerProcess:
                 raise coded_error(
                     RecorderError,
                     "FNB601",
-                    f"The recorder's process did not start: {_last(recorder.words)}. To record in this "
-                    "process, use lab.place(..., isolated=False). Nothing was sent.",
+                    f"The recorder's process did not start: {_last(recorder.words)}. To record in "
+                    "this process, use lab.place(..., isolated=False). Nothing was sent.",
                 )
             self._pump = asyncio.create_task(self._receive(recorder, listener))
             self.recorder = recorder
