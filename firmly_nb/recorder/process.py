@@ -232,7 +232,9 @@ class _Recorder:
     def how_it_ended(self) -> str:
         """Say how it ended, and its last words."""
         said = DID_NOT_RESPOND if self.was_ended else _last(self.words)
-        return f"ended (status {self.process.returncode}): {said}"
+        status = self.process.returncode
+        how = "does not end" if status is None else f"ended (status {status})"
+        return f"{how}: {said}"
 
 
 @dataclass(slots=True)
@@ -423,8 +425,7 @@ class WorkerProcess:
             if recorder.heard != heard:
                 heard, silent_s = recorder.heard, 0.0
             if silent_s > SILENT_S or late_s > LATE_S or is_stopped(recorder.process.pid):
-                recorder.end()
-                await asyncio.wait({done})
+                await self._end(pending)
             await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
             silent_s, late_s = silent_s + STOPPED_CHECK_S, late_s + STOPPED_CHECK_S
 
@@ -536,8 +537,14 @@ class WorkerProcess:
         while not done.done() and time.monotonic() < late and not is_stopped(recorder.process.pid):
             await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
         if not done.done():
-            recorder.end()
-            await asyncio.wait({done}, timeout=CANCEL_TIMEOUT_S)
+            await self._end(pending)
+
+    async def _end(self, pending: _Pending) -> None:
+        """End a recorder that does not respond; its order has an end, however long that takes."""
+        pending.recorder.end()
+        await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
+        if not pending.done.done():
+            self._bury(pending, pending.recorder.how_it_ended())
 
     def _bury(self, pending: _Pending, what_happened: str) -> None:
         """End an order whose recorder died under it, with everything that it wrote."""

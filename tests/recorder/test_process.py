@@ -264,6 +264,22 @@ def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, 
     assert "the recorder did not respond" in lab.last.warnings[0]
 
 
+def test_an_order_whose_recorder_cannot_be_ended_has_an_end(lab, until, monkeypatch):
+    """It waits for a disk, say. The order stayed under way for whoever watched it."""
+    attempt, pid = stalled(lab, until), worker_of(lab).pid
+    os.kill(pid, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
+        for name in ("is_stopped", "_end_now"):
+            patch.setattr(f"firmly_nb.recorder.process.{name}", lambda _: None)
+        attempt.cancel()
+        until(lambda: attempt.done, "its end")
+    os.kill(pid, signal.SIGKILL)
+    assert (lab.last.outcome, lab.last.cut_off) == ("cancelled", False)
+    assert names(lab.last) == ["creating-cart", "item-added"]
+    assert lab.last.warnings == [f"cancelled by the analyst; {DID_NOT_RESPOND}"]
+
+
 def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeypatch):
     """The order's time is over, and nobody else would say so."""
     monkeypatch.setattr("firmly_nb.recorder.process.SILENT_S", 0.1)
