@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def spoken(make: Make, studies: int, seed: int = 1) -> Counter[str]:
     rng = np.random.default_rng(seed)
     found: Counter[str] = Counter()
     for _ in range(studies):
-        found.update(said.split(":")[0] for said in rules(make(rng)))
+        found.update(said.split(":")[0] for said in chain.from_iterable(rules(make(rng))))
     return found
 
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def beside(one: Callable[[], T], other: Callable[[], R]) -> tuple[T, R]:
+    """Do two pieces of work at once; return both results.
+
+    Examples
+    --------
+    >>> beside(lambda: 1, lambda: "a")
+    (1, 'a')
+    """
+    found: Any = in_threads(lambda make: make(), [one, other], 2)
+    return found[0], found[1]
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T], most: int) -> list[R]:

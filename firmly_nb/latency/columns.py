@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    Codes = NDArray[np.intp]
+    Codes = NDArray[np.signedinteger[Any]]
     Floats = NDArray[np.float64]
     Positions = NDArray[np.signedinteger[Any]]
     # Of very many they are counted, and only if need be.
@@ -49,16 +49,42 @@ def _of_categories(column: pd.Series) -> tuple[Codes, list[str]]:
 
         codes, found = pd.factorize(column)
         return codes, [str(name) for name in found]
-    first = {}
-    for code in range(len(names)):
-        here = own == code
-        at = int(here.argmax()) if len(here) else 0
-        if len(here) and here[at]:
-            first[code] = at
-    present = sorted(first, key=first.__getitem__)
-    number = np.full(len(names) + 1, -1, dtype=np.intp)  # the last place is for code -1
+    present = _present(own, len(names))
+    number = np.full(len(names) + 1, -1, dtype=np.int32)  # the last place is for code -1
     number[present] = np.arange(len(present))
     return looked_up(number, own), [str(names[code]) for code in present]
+
+
+def _present(codes: NDArray[Any], size: int) -> list[int]:
+    """Return which codes below a size there are, in order of appearance."""
+    first = {}
+    for code in range(size):
+        for begin in range(0, len(codes), AT_ONCE):
+            here = codes[begin : begin + AT_ONCE] == code
+            at = int(here.argmax())
+            if here[at]:
+                first[code] = begin + at
+                break
+    return sorted(first, key=first.__getitem__)
+
+
+def names_in(column: pd.Series) -> list[str]:
+    """Return the values that there are, in order of appearance.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> names_in(pd.Series(["b", None, "a", "b"], dtype="category"))
+    ['b', 'a']
+    """
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return coded(column)[1]
+    names = column.cat.categories
+    if len(names) > FEW_CATEGORIES:
+        return [str(name) for name in column.dropna().unique()]
+    return [str(names[code]) for code in _present(column.cat.codes.to_numpy(), len(names))]
 
 
 def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
@@ -72,7 +98,22 @@ def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
     found = np.empty(len(codes), dtype=values.dtype)
     for begin in range(0, len(codes), AT_ONCE):
         here = slice(begin, begin + AT_ONCE)
-        found[here] = values[codes[here]]
+        np.take(values, codes[here], out=found[here], mode="wrap")  # the others take a copy of out
+    return found
+
+
+def counted(codes: NDArray[Any], mask: NDArray[np.bool_], size: int) -> NDArray[np.intp]:
+    """Return how many rows of a mask have each code, some at a time: numpy makes a wider copy.
+
+    Examples
+    --------
+    >>> counted(np.array([1, 0, 1, 1]), np.array([True, True, True, False]), 3).tolist()
+    [1, 2, 0]
+    """
+    found = np.zeros(size, dtype=np.intp)
+    for begin in range(0, len(codes), AT_ONCE):
+        here = slice(begin, begin + AT_ONCE)
+        found += np.bincount(codes[here][mask[here]], minlength=size)
     return found
 
 

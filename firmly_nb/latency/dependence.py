@@ -118,11 +118,14 @@ def _kinds(orders: pd.DataFrame) -> Codes | None:
     if "host" in orders and orders["host"].notna().any():
         # From another place the same merchant takes another time.
         hosts = coded(orders["host"])[0] + 1
-        merchants = merchants * (int(hosts.max()) + 1) + hosts
+        merchants = merchants * np.intp(int(hosts.max()) + 1) + hosts
     if "n_items" not in orders:
         return _without_small(merchants, lambda: 0)
     # Rare numbers of items are one kind of their merchant, rare merchants one kind together.
     items = _items(orders["n_items"])
+    most = (int(merchants.max()) + 1) * (int(items.max()) + 1)
+    if most > np.iinfo(merchants.dtype).max:
+        merchants = merchants.astype(np.intp)
     merchants *= int(items.max()) + 1
     merchants += items
     found = _without_small(_without_small(merchants, lambda: merchants - items), lambda: 0)

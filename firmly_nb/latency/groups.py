@@ -45,7 +45,6 @@ from firmly_nb.latency.stages import (
     Gatherings,
     TimesOfStages,
     blocks_of,
-    by_appearance,
     is_each,
 )
 from firmly_nb.latency.summary import (
@@ -173,7 +172,7 @@ def split(tables: Tables, codes: Codes, groups: int) -> list[Tables]:
         own = orders.iloc[rows[group]]
         if by_number:
             own = own.assign(recording_id=np.arange(len(own), dtype=np.int32))
-        found.append((pieces[0], by_appearance(pieces[1]), own))
+        found.append((pieces[0], pieces[1], own))
     return found
 
 

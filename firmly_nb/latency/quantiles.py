@@ -19,13 +19,14 @@ from firmly_nb.display.text import count, interval, number
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
     Ordered: TypeAlias = "Floats | Places"
+    Rows = NDArray[np.signedinteger[Any]]
 
 ECDF = Table(
     "ecdf",
@@ -150,16 +151,17 @@ def estimate(values: ArrayLike, p: float) -> float:
     >>> estimate([3.0, 1.0, float("nan"), 2.0], 0.5)
     2.0
     """
-    x = _known(values)
+    x, largest = _known(values)
     if len(x) < FEW:
         return type_7(np.sort(x), p)
     low, part = divmod((len(x) - 1) * p, 1)
-    return type_7(_at_places(x, sorted({int(low), min(int(low) + 1, len(x) - 1)})), part)
+    places = sorted({int(low), min(int(low) + 1, len(x) - 1)})
+    return type_7(_at_places(x, places, largest), part)
 
 
 def in_order(values: ArrayLike) -> Floats:
     """Return the values sorted, without nulls."""
-    return np.sort(_known(values))
+    return np.sort(_known(values)[0])
 
 
 class Places:
@@ -182,6 +184,83 @@ class Places:
         return self._values[place % self._count]
 
 
+class Largest:
+    """The largest of very many values: a high quantile is not worth holding all of them.
+
+    Parameters
+    ----------
+    count
+        How many values there are of all.
+    values, rows
+        The largest, and the place of each among all, in any order.
+    whole
+        What finds all, for a quantile that these do not tell.
+    floor
+        No other value is larger than this.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        values: Floats,
+        rows: Rows,
+        whole: Callable[[], Floats],
+        floor: float = math.inf,
+    ) -> None:
+        self.whole = whole
+        self._count, self._values, self._rows, self._floor = count, values, rows, floor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Largest], in_order: Any) -> Largest:
+        """Return those of several as those of all, which are put in another order.
+
+        Examples
+        --------
+        >>> parts = [Largest(2, np.array([3.0, 4.0]), np.array([0, 1]), lambda: None, -math.inf),
+        ...          Largest(3, np.array([9.0]), np.array([2]), lambda: None, 3.5)]
+        >>> both = Largest.joined(parts, np.array([4, 3, 2, 1, 0]))
+        >>> both.kept(np.array([True, False, False, True, True])).estimate(0.9)
+        8.0
+        """
+        floor = max(part._floor for part in parts)  # noqa: SLF001 - of its own kind
+        begins = np.cumsum([0, *(part._count for part in parts)])  # noqa: SLF001 - the same
+        each = [(part._values, part._rows) for part in parts]  # noqa: SLF001 - the same
+        values = np.concatenate([some for some, _ in each])
+        rows = np.concatenate([own + begin for (_, own), begin in zip(each, begins, strict=False)])
+        place = np.empty(begins[-1], dtype=np.int32)
+        place[in_order] = np.arange(begins[-1], dtype=np.int32)
+        enough = values >= floor
+
+        def whole() -> Floats:
+            found: Floats = np.concatenate([part.whole() for part in parts])[in_order]
+            return found
+
+        return cls(int(begins[-1]), values[enough], place[rows[enough]], whole, floor)
+
+    def kept(self, mask: NDArray[np.bool_]) -> Largest:
+        """Return those of some of the values, by a mask."""
+        values, count = self._values[mask[self._rows]], int(np.count_nonzero(mask))
+        return Largest(count, values, self._rows[:0], lambda: self.whole()[mask])
+
+    def some(self, rows: Rows) -> Largest:
+        """Return some of the values by their places; the largest are found when asked for."""
+        return Largest(self._count, self._values[:0], self._rows[:0], lambda: self.whole()[rows])
+
+    def estimate(self, p: float) -> float:
+        """Return a quantile alone (type 7).
+
+        Examples
+        --------
+        >>> Largest(5, np.array([9.0, 7.0]), np.array([0, 3]), lambda: np.arange(5.0)).estimate(0.9)
+        8.2
+        """
+        held = len(self._values)
+        if int((self._count - 1) * p) < self._count - held:
+            return estimate(self.whole(), p)
+        places = range(self._count - held, self._count)
+        return type_7(Places(self._count, places, np.sort(self._values)), p)
+
+
 def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Ordered:
     """Return the values without nulls in order, at least those that some quantiles ask for.
 
@@ -192,7 +271,7 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Or
     >>> in_places([3.0, 1.0, float("nan"), 2.0], [0.5]).tolist()
     [1.0, 2.0, 3.0]
     """
-    x = _known(values)
+    x, longest = _known(values)
     n = len(x)
     if n < FEW:
         return np.sort(x)
@@ -201,10 +280,10 @@ def in_places(values: ArrayLike, ps: Iterable[float], level: float = 0.95) -> Or
         below = int((n - 1) * p)
         ranks |= {below + 1, below + 2, *interval_ranks(n, p, level)}
     wanted = sorted(rank - 1 for rank in ranks if 1 <= rank <= n)
-    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted), x.max()))
+    return Places(n, [*wanted, n - 1], np.append(_at_places(x, wanted, longest), longest))
 
 
-def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
+def _at_places(x: Floats, wanted: Sequence[int], largest: float) -> Floats:
     """Return the values that would stand at some places if very many were in order.
 
     A sample says between which values those of neighbouring places lie, and only these are put in
@@ -212,7 +291,7 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
 
     Examples
     --------
-    >>> _at_places(np.arange(10_000.0)[::-1], [0, 5_000, 9_999]).tolist()
+    >>> _at_places(np.arange(10_000.0)[::-1], [0, 5_000, 9_999], 9_999.0).tolist()
     [0.0, 5000.0, 9999.0]
     """
     n = len(x)
@@ -222,21 +301,33 @@ def _at_places(x: Floats, wanted: Sequence[int]) -> Floats:
     # Around each place as many of the sample as make a miss rare; bands that meet are one.
     at = np.array(wanted) * len(drawn) // n
     bands = np.split(wanted, np.flatnonzero(np.diff(at) > 2 * MARGIN) + 1)
-    edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, np.inf)])
-    found = []
-    for band in bands:
-        first, last = band[0] * len(drawn) // n, band[-1] * len(drawn) // n
-        low, high = edges[first], edges[last + 2 * MARGIN + 1]
-        below, between = 0, []
-        for begin in range(0, n, AT_ONCE):
-            some = x[begin : begin + AT_ONCE]
+    edges = np.concatenate([np.full(MARGIN, -np.inf), drawn, np.full(MARGIN + 1, largest)])
+    limits = [
+        (edges[band[0] * len(drawn) // n], edges[band[-1] * len(drawn) // n + 2 * MARGIN + 1])
+        for band in bands
+    ]
+    below, within = [0] * len(bands), [0] * len(bands)
+    between: list[list[Floats]] = [[] for _ in bands]
+    for begin in range(0, n, AT_ONCE):  # read once for all bands: of millions that is what takes
+        some = x[begin : begin + AT_ONCE]
+        for band_at, (low, high) in enumerate(limits):
             enough = some >= low
-            below += len(some) - int(np.count_nonzero(enough))
-            between.append(some[np.flatnonzero(enough & (some <= high))])
-        values, places = np.concatenate(between), band - below
-        if places[0] < 0 or places[-1] >= len(values):
+            below[band_at] += len(some) - int(np.count_nonzero(enough))
+            enough &= some <= high
+            within[band_at] += int(np.count_nonzero(enough))
+            if low < high:  # of values that are all the same only their number matters
+                between[band_at].append(some[np.flatnonzero(enough)])
+    found = []
+    for band_at, (low, high) in enumerate(limits):
+        places = bands[band_at] - below[band_at]
+        if places[0] < 0 or places[-1] >= within[band_at]:
             return np.asarray(np.partition(x, wanted)[wanted], dtype=np.float64)
-        found.append(np.partition(values, places)[places])
+        values = np.full(len(places), low)
+        if low < high:
+            every = np.concatenate(between[band_at])
+            every.partition(places)
+            values = every[places]
+        found.append(values)
     return np.concatenate(found)
 
 
@@ -248,10 +339,15 @@ def log_times(times_ms: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(times_ms, SHORTEST_MS)), dtype=np.float64)
 
 
-def _known(values: ArrayLike) -> Floats:
+def _known(values: ArrayLike) -> tuple[Floats, float]:
+    """Return the values without nulls, and the largest, which is not a number if there is none."""
     found = np.asarray(values, dtype=np.float64).ravel()
-    missing = np.isnan(found)
-    return found[~missing] if missing.any() else found
+    # Where one is missing there is no largest: of millions none is marked.
+    largest = float(found.max()) if len(found) else math.nan
+    if math.isnan(largest):
+        found = found[~np.isnan(found)]
+        largest = float(found.max()) if len(found) else math.nan
+    return found, largest
 
 
 def quantiles_of_sorted(x: Ordered, ps: Iterable[float], level: float = 0.95) -> list[Quantile]:

@@ -47,8 +47,8 @@ SPEAKS = 2.576  # of the standardised lag-1 correlation
 FEW = 0.01  # of the orders: so many cancelled ones are the end of a sweep
 
 
-def rules(orders: pd.DataFrame, units: Units | None = None) -> Iterator[str]:
-    """Return the sentences of the rules that fire.
+def rules(orders: pd.DataFrame, units: Units | None = None) -> list[Iterator[str]]:
+    """Return for each rule its sentences, if it fires; it looks when it is asked for them.
 
     Parameters
     ----------
@@ -59,12 +59,14 @@ def rules(orders: pd.DataFrame, units: Units | None = None) -> Iterator[str]:
         Where the orders stand, if that is known already.
     """
     units = units_of(orders) if units is None else units
-    yield from _cancelled(orders)
-    yield from _merchants(orders)
-    yield from _neighbours(orders, units)
     tried = _runs(units, ~is_value(orders["outcome"], CANCELLED))
-    yield from _bad_tenth(orders, tried)
-    yield from _first_orders(orders, tried)
+    return [
+        _cancelled(orders),
+        _merchants(orders),
+        _neighbours(orders, units),
+        _bad_tenth(orders, tried),
+        _first_orders(orders, tried),
+    ]
 
 
 def _placed(orders: pd.DataFrame) -> NDArray[np.bool_]:

@@ -12,15 +12,23 @@ which everything else takes times from, leaves these out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from firmly_nb.api.event_names import GUIDE, REFERENCE
-from firmly_nb.latency.columns import categorical, coded, flags, floats, is_value, positions
-from firmly_nb.latency.quantiles import estimate
+from firmly_nb.latency.columns import (
+    categorical,
+    coded,
+    counted,
+    flags,
+    floats,
+    is_value,
+    looked_up,
+    positions,
+)
+from firmly_nb.latency.quantiles import Largest, estimate
 from firmly_nb.outcomes import CANCELLED
 from firmly_nb.schema import Column, Table
 
@@ -424,7 +432,7 @@ class StageBlock(NamedTuple):
     ends: Mapping[str, tuple[int, int]]  # the milestones that end it, and where each came first
     orders: Positions  # place of each one's order among the orders
     duration_ms: Floats
-    uncertainty_us: Floats
+    uncertainty_us: Floats | Largest  # the largest of those that no own reason leaves out
     coalesced: Flags
     gathered: Flags
     together: Flags | None  # whether its last end shares a read; None where that is not told
@@ -432,6 +440,7 @@ class StageBlock(NamedTuple):
     place: Ints | None = None  # of each among the stages of its order
     which: Ints | None = None  # of each the place of its end in ``ends``; None: there is one
     is_own: bool = False  # nobody else has its times: who takes it may write over them
+    own: NDArray[np.int8] | None = None  # its own reasons, where they were looked for already
 
     @property
     def first(self) -> tuple[int, int]:
@@ -441,7 +450,9 @@ class StageBlock(NamedTuple):
     @property
     def own_reasons(self) -> NDArray[np.int8]:
         """Reasons why durations say nothing, as far as each tells it alone; see ``Voided``."""
-        return own_reasons(self.duration_ms, self.uncertainty_us, self.coalesced)
+        if self.own is not None:
+            return self.own
+        return own_reasons(self.duration_ms, _all_of(self.uncertainty_us), self.coalesced)
 
     def some(self, rows: Positions, orders: Positions) -> StageBlock:
         """Return some rows of it, with other places of their orders, in the order of these."""
@@ -463,14 +474,21 @@ class StageBlock(NamedTuple):
             {name: (int(orders[first]), int(place[first])) for name, first in at},
             orders,
             self.duration_ms[rows],
-            self.uncertainty_us[rows],
+            self.uncertainty_us.some(rows)
+            if isinstance(self.uncertainty_us, Largest)
+            else self.uncertainty_us[rows],
             self.coalesced[rows],
             self.gathered[rows],
             None if self.together is None else self.together[rows],
             orders,
             place,
             which,
+            own=None if self.own is None else self.own[rows],
         )
+
+
+def _all_of(values: Floats | Largest) -> Floats:
+    return values.whole() if isinstance(values, Largest) else values
 
 
 class StageBlocks(Protocol):
@@ -570,20 +588,28 @@ def _joined(parts: Sequence[tuple[StageBlock, Positions]]) -> StageBlock:
     in_order: Any = slice(None)
     if not bool((orders[1:] >= orders[:-1]).all()):
         in_order = np.argsort(orders, kind="stable")
+    bounds = [block.uncertainty_us for block in blocks]
+    largest = [one for one in bounds if isinstance(one, Largest)]
     whole = StageBlock(
         blocks[0].name,
         dict.fromkeys(known, (0, 0)),
         orders,
         duration_ms=every("duration_ms"),
-        uncertainty_us=every("uncertainty_us"),
+        uncertainty_us=np.concatenate([*map(_all_of, bounds)])
+        if len(largest) < len(bounds)
+        else largest[0],
         coalesced=every("coalesced"),
         gathered=every("gathered"),
         together=every("together"),
         rows=orders,
         place=np.concatenate([one.rows if one.place is None else one.place for one in blocks]),
         which=np.concatenate(which) if len(known) > 1 else None,
+        own=every("own"),
     )
-    return whole.some(in_order, orders[in_order])
+    found = whole.some(in_order, orders[in_order])
+    if len(largest) == len(bounds):
+        found = found._replace(uncertainty_us=Largest.joined(largest, in_order))
+    return found
 
 
 def blocks_of(stages: pd.DataFrame | StageBlocks, orders: pd.DataFrame) -> StageBlocks:
@@ -655,11 +681,11 @@ class Gatherings:
         merchants, names = merchants_of(self._orders)
         # An order with one event cannot tell.
         telling = gathered | (self._reached >= 2)
-        of_all = np.bincount(merchants[telling], minlength=len(names))
-        of_them = np.bincount(merchants[gathered], minlength=len(names))
-        is_buffered = 2 * of_them > of_all
+        of_all = counted(merchants, telling, len(names))
+        is_buffered = 2 * counted(merchants, gathered, len(names)) > of_all
         buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
-        return Gathered(gathered, buffered, is_buffered[merchants])
+        of_buffered = looked_up(is_buffered, merchants) if buffered else np.zeros_like(gathered)
+        return Gathered(gathered, buffered, of_buffered)
 
 
 def is_each(numbers: Ints, count: int) -> bool:
@@ -701,7 +727,8 @@ def merchants_of(orders: pd.DataFrame) -> tuple[Codes, list[str]]:
     if "domain" not in orders:
         return np.zeros(len(orders), dtype=np.intp), [""]
     codes, names = coded(orders["domain"])
-    return np.where(codes < 0, len(names), codes), [*names, ""]
+    codes[codes < 0] = len(names)
+    return codes, [*names, ""]
 
 
 # The times of each stage, as the table, the rules and comparing take them.
@@ -715,7 +742,7 @@ class StageTimes(NamedTuple):
 
     name: str
     times_ms: Floats
-    uncertainty_us: Floats
+    uncertainty_us: Floats | Largest
     orders: Positions  # place of each one's order among the orders
     rows: Codes  # place among the stages
     left_out: Mapping[str, int] = MappingProxyType({})  # how many, by reason of ``REASONS``
@@ -799,9 +826,7 @@ class TimesOfStages:
             self._look.add(block, own)
         one = times_of(block, own, self._known, self._cancelled)
         self._ends.append((block.name, block.ends))
-        self.times.append(
-            one._replace(uncertainty_us=one.uncertainty_us[:0].copy()) if self._is_slim else one
-        )
+        self.times.append(one._replace(uncertainty_us=np.empty(0)) if self._is_slim else one)
 
     def end(self) -> None:
         """Put the stages in order of their milestones, unless all have to come again."""
@@ -838,24 +863,27 @@ def times_of(
         done &= ~cancelled[orders]
     if known.buffered:
         own = np.where(known.of_buffered[orders], np.int8(REASONS.index(BUFFERED)), own)
-    kept = done & (own < 0)
+    kept, n_done = done & (own < 0), int(np.count_nonzero(done))
     without = np.flatnonzero(done & (own >= 0))
     counts = np.bincount(own[without], minlength=len(REASONS)).tolist()
     is_whole = kept.all()
     kept_orders = orders if is_whole else orders[kept]
     together = block.together
+    uncertainty = block.uncertainty_us
+    if isinstance(uncertainty, Largest):
+        uncertainty = uncertainty.kept(kept)
+    elif not is_whole:
+        uncertainty = uncertainty[kept]
     return StageTimes(
         block.name,
         duration if is_whole else _some_of(duration, kept, in_place=in_place),
-        block.uncertainty_us
-        if is_whole
-        else _some_of(block.uncertainty_us, kept, in_place=in_place),
+        uncertainty,
         kept_orders,
         kept_orders if block.rows is orders else block.rows if is_whole else block.rows[kept],
         {reason: n for reason, n in zip(REASONS, counts, strict=True) if n},
         block.rows[without],
         orders[without],
-        None if together is None or not done.any() else float(together[done].mean()),
+        None if together is None or not n_done else np.count_nonzero(together & done) / n_done,
     )
 
 
@@ -891,30 +919,3 @@ def order_of(stages: Sequence[tuple[str, Mapping[str, tuple[int, int]]]]) -> lis
         return first[milestone], name != milestone, min(ends.values())
 
     return sorted((at for at, (_, ends) in enumerate(stages) if ends), key=key)
-
-
-def by_appearance(stages: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that stands stage by stage with its stages in order of first appearance.
-
-    That is the order in which they appear in a table that stands order by order. Of some of the
-    orders it can be another than of all.
-
-    Parameters
-    ----------
-    stages
-        With ``place`` and numbers of orders, sorted by them within a stage; any other table is
-        returned as it is.
-    """
-    if "place" not in stages or not len(stages):
-        return stages
-    numbers = stages["recording_id"].to_numpy()
-    if bool((numbers[1:] >= numbers[:-1]).all()):
-        return stages
-    codes = stages["stage"].cat.codes.to_numpy()
-    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-    blocks = list(pairwise(bounds))
-    place = stages["place"].to_numpy()
-    wanted = sorted(blocks, key=lambda block: (numbers[block[0]], place[block[0]]))
-    if wanted == blocks:
-        return stages
-    return stages.iloc[np.concatenate([np.arange(*block) for block in wanted])]

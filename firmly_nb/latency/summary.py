@@ -40,12 +40,13 @@ from firmly_nb.latency.caveats import (
     from_planned_start,
     scheduled_ms,
 )
-from firmly_nb.latency.columns import coded, floats, is_value, positions, reads_of
+from firmly_nb.latency.columns import coded, floats, is_value, names_in, positions, reads_of
 from firmly_nb.latency.dependence import Units, basis_words, quantiles_over, units_of
 from firmly_nb.latency.drift import drift_within, warm_up
 from firmly_nb.latency.modes import two_modes
 from firmly_nb.latency.quantiles import (
     AT_ONCE,
+    Largest,
     estimate,
     in_places,
     quantile_name,
@@ -66,7 +67,7 @@ from firmly_nb.latency.stages import (
 )
 from firmly_nb.outcomes import CANCELLED, PLACED, look_of_stage, outcome
 from firmly_nb.schema import Column, Table
-from firmly_nb.threads import in_threads
+from firmly_nb.threads import beside, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -307,7 +308,7 @@ def _looked_at(
     table = latency_columns(ps)
     if not len(orders):
         return _Looked(table.empty(), {}, [], claims(events, stages, orders), None)
-    known = _Orders(orders)
+    known, doubts = beside(lambda: _Orders(orders), lambda: Doubts(orders))
     tried = Units(known.units.runs, None, known.units.place).of(known.counted)
     blocks = blocks_of(_with_shares(events, stages, orders), orders)
 
@@ -325,13 +326,12 @@ def _looked_at(
     # only, and the stages are looked at again.
     gathered = Gathered(known.cancelled[:0], frozenset(), known.cancelled[:0])
     while True:
-        doubts = Doubts(orders)
         # Who looks at a stage is the only one to hold it, so that it can let its times go.
         looked = in_threads(look, map(_held, blocks), LOOKS)
         found = doubts.gatherings.found()
         if found.buffered == gathered.buffered:
             break
-        gathered = found
+        gathered, doubts = found, Doubts(orders)
     at = order_of([one.stage for one in looked])
     told = [looked[i].told for i in at]
     rows = [looked[i].row for i in at]
@@ -430,8 +430,8 @@ def _sum_of(values: Floats, mask: NDArray[np.bool_]) -> float:
     return math.fsum(values[b : b + AT_ONCE][mask[b : b + AT_ONCE]].sum() for b in begins)
 
 
-def _p99(values: Floats) -> float | None:
-    found = estimate(values, 0.99)
+def _p99(values: Floats | Largest) -> float | None:
+    found = values.estimate(0.99) if isinstance(values, Largest) else estimate(values, 0.99)
     return None if math.isnan(found) else found
 
 
@@ -683,7 +683,7 @@ def _sentences(
         _few_orders(orders, max(quantiles)),
         _warm_up(orders),
         _drift(orders),
-        rules(orders, found.orders.units if found.orders else None),
+        *rules(orders, found.orders.units if found.orders else None),
         _modes(timed),
         _error_bounds(timed, bounds),
         *([] if known.from_planned_start else [_lag(orders, timed)]),
@@ -853,10 +853,14 @@ def summary(
     """
     found = _looked_at(events, stages, orders, level, quantiles)
     units = found.orders.units if found.orders else None
+    said, outcomes = beside(
+        lambda: _sentences(events, orders, found, quantiles) if len(orders) else [],
+        lambda: outcome_table(orders, level, units),
+    )
     return LatencySummary(
         table=found.table,
-        outcomes=outcome_table(orders, level, units),
-        sentences=tuple(_sentences(events, orders, found, quantiles) if len(orders) else ()),
+        outcomes=outcomes,
+        sentences=tuple(said),
         where=where(orders),
         level=level,
         intervals=found.intervals,
@@ -879,7 +883,7 @@ def where(orders: pd.DataFrame) -> str:
         return "no orders"
     first, last = orders["started_at"].min(), orders["started_at"].max()
     when = "start not known" if orders["started_at"].isna().all() else window(first, last)
-    names = [_listed(coded(orders[name])[1], name) for name in ("environment", "domain")]
+    names = [_listed(names_in(orders[name]), name) for name in ("environment", "domain")]
     return " · ".join([when, *names])
 
 

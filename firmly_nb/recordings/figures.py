@@ -7,10 +7,12 @@ what caveats need of events is asked of DuckDB, which gives the few that there i
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import orjson
@@ -22,7 +24,14 @@ from firmly_nb.disk import database
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.text import count
 from firmly_nb.latency.columns import Reads, categorical, is_value
-from firmly_nb.latency.stages import STORED_STAGES, StageBlock, StageColumns
+from firmly_nb.latency.quantiles import Largest
+from firmly_nb.latency.stages import (
+    STORED_STAGES,
+    StageBlock,
+    StageColumns,
+    is_each,
+    own_reasons,
+)
 from firmly_nb.recorder.records import End, decode
 from firmly_nb.recorder.tables import EVENTS, unfinished
 from firmly_nb.recordings.relations import (
@@ -34,9 +43,9 @@ from firmly_nb.recordings.relations import (
 from firmly_nb.recordings.sources import (
     EVENT_NOTES,
     ORDER_NOTES,
-    STAGE_ENDS,
     compact,
     event_counts,
+    stage_ends,
 )
 from firmly_nb.store.columns import PartFile, Same, at_once, failed
 from firmly_nb.store.files import StoreError
@@ -51,9 +60,11 @@ from firmly_nb.store.stages import (
     COUNTS,
     FLAGS,
     NAMED,
+    Picked,
     own_milestones,
     stage_files,
 )
+from firmly_nb.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -75,11 +86,18 @@ MOST_SEARCHED = 100_000  # events of an older set; to read what more held would 
 SCHEDULED_PLACED = "scheduled_time_to_order_placed_ms"
 MEMORY = "64MB"  # of DuckDB, whatever the size of the set: rows go on as they are read
 AT_ONCE = 1_000_000_000  # bytes of the stages that are in memory at once
+LARGEST, FEWEST = 0.015, 1_000  # of the uncertainties: as many as the table of times needs
+REASON = np.uint8(4)  # from this bit on it is told why a time says nothing
+DOUBTED = np.uint8(1 << REASON)  # those have such a reason
+USUAL_STAGES = 4  # of an order
+ORDERS_TOGETHER = 32_768  # orders whose stages are read together
+TOGETHER = 65_536  # rows that are put to their places together
 OFTEN = 0.1  # of the orders: stages of more have a place for each of them
 ROW_BYTES = 24  # of one stage of an order, while it is read
 # What figures take of a stage besides its name and its order, and what a table of stages takes.
 OF_BLOCKS = ("duration_ms", "uncertainty_us")
-TOLD = "told"  # these in one number, which no file has
+TOLD = "told"  # flags and own reasons in one number, which no file has
+COALESCED = FLAGS[0]
 OF_STAGES = (*OF_BLOCKS, *FLAGS, "place", "start_ms", "end_ms")
 EMPTY = {"float64": np.nan, "int64": 0}  # what stands for a null
 MANY_TEXTS = 32_000  # of one column: their numbers take two bytes up to here
@@ -101,19 +119,20 @@ def _order_columns(stored_set: StoredSet, rows: Rows, wanted: Sequence[Column]) 
     number = _numbers_of(stored_set, rows)
 
     # Each value goes to its place at once: of millions a second copy takes its time.
-    def take(here: slice, values: dict[str, pa.ChunkedArray | Same]) -> None:
+    def take(here: slice, groups: Sequence[_Group]) -> None:
         numbers: Any = number[here].astype(np.intp)  # numpy would do so for each column
         mine: Any = slice(None)
         if numbers.min(initial=0) < 0:
             mine = np.flatnonzero(numbers >= 0)
             numbers = numbers[mine]
+        sizes = [size for size, _ in groups]
         for name in there:
-            found[name].put(numbers, mine, values[name])
+            found[name].put(numbers, mine, [values[name] for _, values in groups], sizes)
 
     if there:
         _read_orders(stored_set, there, number, take)
-    # What is a column of the table already need not stay as it was read.
-    columns: dict[str, Any] = {c.name: found.pop(name).whole() for name, c in stored.items()}
+    made = in_threads(lambda name: found.pop(name).whole(), [*stored], len(stored))
+    columns: dict[str, Any] = {c.name: one for c, one in zip(stored.values(), made, strict=True)}
     if any(column.name == "started_at" for column in wanted):
         columns["started_at"] = stored_set.starts[rows]
     if any(column.name == SCHEDULED_PLACED for column in wanted):
@@ -143,17 +162,26 @@ class _Column:
         self._values: NDArray[Any] | None = None
         self._lock = Lock()
 
-    def put(self, numbers: Rows, mine: Any, values: pa.ChunkedArray | Same) -> None:
-        """Put some of the values that were read to their places."""
+    def put(
+        self,
+        numbers: Rows,
+        mine: Any,
+        values: Sequence[pa.ChunkedArray | Same],
+        sizes: Sequence[int],
+    ) -> None:
+        """Put some of the values that were read, group by group, to their places."""
+        parts = _alike_types(values)
+        if len(parts) < len(values):
+            sizes = [sum(sizes)]
         if self._is_number:
-            found = _plain(values, self._nothing)
+            found = _joined([_plain(one, self._nothing) for one in parts], sizes)
             with self._lock:
                 array = self._array(found)
             if array is not None:
                 array[numbers] = found[mine] if np.ndim(found) else found
             return
         with self._lock:
-            found = _numbered(values, self._texts)
+            found = _joined([_numbered(one, self._texts) for one in parts], sizes)
             if len(self._texts) > MANY_TEXTS:
                 self._dtype = "int32"
                 if self._values is not None:
@@ -192,16 +220,23 @@ class _Column:
 
 def _numbers_of(stored_set: StoredSet, rows: Rows) -> Numbers:
     """Return the place of each recording of a set among these rows, -1 for the others."""
-    number = np.full(len(stored_set), -1, dtype=np.int32)
-    number[rows] = np.arange(len(rows), dtype=np.int32)
+    known, number = stored_set.numbers or (None, None)
+    if known is not rows or number is None:
+        number = np.full(len(stored_set), -1, dtype=np.int32)
+        number[rows] = np.arange(len(rows), dtype=np.int32)
+        stored_set.numbers = rows, number
     return number
+
+
+# Columns of a group of rows of a file, and how many rows it has.
+_Group: TypeAlias = "tuple[int, dict[str, pa.ChunkedArray | Same]]"
 
 
 def _read_orders(
     stored_set: StoredSet,
     names: Sequence[str],
     number: Numbers,
-    take: Callable[[slice, dict[str, pa.ChunkedArray | Same]], None],
+    take: Callable[[slice, Sequence[_Group]], None],
 ) -> None:
     """Read columns of the orders of a set; several threads give them on, with where they stand.
 
@@ -210,21 +245,49 @@ def _read_orders(
     orders come once more.
     """
 
-    def read(part: tuple[int, PartFile]) -> None:
-        begin, file = part
-        with file.groups() as groups:
-            for group, (a, b) in enumerate(pairwise((begin + file.bounds).tolist())):
-                known = {name: groups.same(group, name) for name in names}
-                there = groups.read([group], [name for name in names if known[name] is None])
-                take(slice(a, b), {name: known[name] or there[name] for name in names})
+    def read(parts: list[tuple[int, PartFile]]) -> None:
+        found: list[_Group] = []
+        for _, file in parts:
+            with file.groups() as groups:
+                for group, size in enumerate(np.diff(file.bounds).tolist()):
+                    known = {name: groups.same(group, name) for name in names}
+                    there = groups.read([group], [name for name in names if known[name] is None])
+                    found.append((size, {name: known[name] or there[name] for name in names}))
+        begin = parts[0][0]
+        take(slice(begin, begin + sum(size for size, _ in found)), found)
 
     parts = [
         (begin, part.orders)
         for begin, part in zip(stored_set.begins.tolist(), stored_set.parts, strict=False)
         if number[begin : begin + len(part)].max(initial=-1) >= 0
     ]
-    if not all(file.is_known for _, file in parts) or any(map(failed, at_once(read, parts))):
-        take(slice(0, len(number)), stored_set.fresh_orders(names))
+    if not all(file.is_known for _, file in parts) or any(map(failed, at_once(read, _runs(parts)))):
+        fresh = stored_set.fresh_orders(names)
+        take(slice(0, len(number)), [(len(number), dict(fresh))])
+
+
+def _runs(parts: Sequence[tuple[int, PartFile]]) -> list[list[tuple[int, PartFile]]]:
+    """Return parts that follow one another together: each step takes its time, if of few rows."""
+    found: list[list[tuple[int, PartFile]]] = []
+    rows = end = 0
+    for begin, file in parts:
+        if not found or begin != end or rows + file.rows > TOGETHER:
+            found.append([])
+            rows = 0
+        found[-1].append((begin, file))
+        rows, end = rows + file.rows, begin + file.rows
+    return found
+
+
+def _alike_types(values: Sequence[pa.ChunkedArray | Same]) -> list[pa.ChunkedArray | Same]:
+    """Return columns as one, where there is none of one value; or the value that all have."""
+    columns = [one for one in values if not isinstance(one, Same)]
+    if not columns and all(one == values[0] for one in values):
+        return [values[0]]
+    if len(columns) < len(values) or len({one.type for one in columns}) > 1:
+        return [*values]
+    chunks = [chunk for one in columns for chunk in one.chunks]
+    return [pa.chunked_array(chunks, columns[0].type)]
 
 
 def _plain(values: pa.ChunkedArray | Same, nothing: float) -> Any:
@@ -368,7 +431,7 @@ def _why_unread(
 
 def stored_stage_ends(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
     """Return ``STAGE_ENDS`` of some recordings of a set."""
-    return _Stages(stored_set, rows).ends()
+    return stage_ends(_Stages(stored_set, rows).whole())
 
 
 def stored_event_counts(stored_set: StoredSet, rows: Rows) -> pd.DataFrame:
@@ -420,6 +483,10 @@ class _Rows(NamedTuple):
     counts: NDArray[np.int64] = NO_COUNTS  # of all its orders, with the first of a file
 
 
+class _TooManyError(Exception):
+    """Stages that are not to be in memory at once."""
+
+
 class _Stages:
     """Stages of some recordings of a set; a ``StageBlocks``.
 
@@ -464,49 +531,45 @@ class _Stages:
         stored = [name for name in names if name not in {TOLD, COUNTS}]
         stored += FLAGS if TOLD in names else ()
 
-        def read(source: tuple[slice, int]) -> None:
-            part, at = source
-            number = self._number[part].astype(np.intp)  # numpy would do so for each column
-            # A file says what all of its orders count, and not what some do.
-            is_all = number.min(initial=0) >= 0
-            counted = (
-                () if COUNTS not in names else (COUNTS,) if is_all else ("order_row", *COUNTED)
-            )
-            found = self._files.picked(at, (*stored, *counted), stages)
-            columns = {name: _values(found.columns[name], name) for name in found.columns}
-            numbers: Any = number[columns["order_row"]] if "order_row" in columns else None
-            if TOLD in names:
-                # Of all stages of a file at once, since each has few rows.
-                columns[TOLD] = _told(*(columns[name] for name in FLAGS))
-            rows = []
-            is_plain = len({run.stage for run in found.runs}) == len(found.runs)
-            for run in found.runs:
-                mine: Any = run.rows
-                asked = number if run.is_whole else numbers[mine]
-                if not is_all and asked.min(initial=0) < 0:
-                    there = np.flatnonzero(asked >= 0)
-                    mine, asked = mine.start + there, asked[there]
-                if len(asked) and (stages is None or run.stage in stages):
-                    told = {k: _values(v, k) for k, v in run.told.items() if k in names}
-                    own = {k: _part(columns[k], mine) for k in names if k in columns}
-                    is_once = is_plain and (run.is_whole or _is_once(asked))
-                    rows.append(_Rows(run.stage, asked, told | own, is_once))
-            if counted and rows:
-                counts = found.counts or _count(*(columns[k][numbers >= 0] for k in COUNTED))
-                rows[0] = rows[0]._replace(counts=np.array(counts, dtype=np.int64))
-            for one in rows:
-                take(one)
+        def read(sources: Sequence[tuple[slice, int]]) -> None:
+            found = []
+            for part, at in sources:
+                number = self._number[part].astype(np.intp)  # numpy would do so for each column
+                is_all = number.min(initial=0) >= 0
+                # A file says what all of its orders count, and not what some do.
+                own = (COUNTS,) if is_all else ("order_row", *COUNTED)
+                counted = own if COUNTS in names else ()
+                picked = self._files.picked(at, (*stored, *counted), stages)
+                found.append(_Found(picked, number, is_all=is_all))
+            by_kind: dict[Any, list[_Found]] = {}
+            for file in found:
+                by_kind.setdefault(file.kind, []).append(file)
+            for files in by_kind.values():
+                for one in _rows_of(files, names, stages):
+                    take(one)
 
-        for error in filter(failed, at_once(read, self._sources)):
+        for error in filter(failed, at_once(read, self._together())):
             text = f"The saved set changed while it was read: {str(error)[:200].rstrip('.')}."
             raise coded_error(StoreError, "FNB404", f"{text} Load it again.") from error
 
+    def _together(self) -> list[list[tuple[slice, int]]]:
+        """Return the files, small ones together: each step takes its time, if of few rows."""
+        found: list[list[tuple[slice, int]]] = []
+        orders = ORDERS_TOGETHER
+        for part, at in self._sources:
+            orders += part.stop - part.start
+            if orders > ORDERS_TOGETHER:
+                found.append([])
+                orders = part.stop - part.start
+            found[-1].append((part, at))
+        return found
+
     def __iter__(self) -> Iterator[StageBlock]:
         """Return each stage; few are read at once, so that others need not be in memory."""
-        rows = sum(self._files.rows(at) for _, at in self._sources)
-        if rows * ROW_BYTES <= AT_ONCE:
-            yield from self._blocks(None)
-            return
+        if self._orders * USUAL_STAGES * ROW_BYTES <= AT_ONCE:
+            with suppress(_TooManyError):
+                yield from self._blocks(None)
+                return
         sizes: dict[str, int] = {}
         lock = Lock()
 
@@ -527,26 +590,44 @@ class _Stages:
         found: dict[str, _Placed] = {}
         every = np.arange(self._orders, dtype=np.int32)
         known: dict[str, int] = {}
-        counts = np.zeros(3, dtype=np.int64)
+        counts, held = NO_COUNTS, 0
         counted = () if self._reads else (COUNTS,)
         lock = Lock()
 
         def place(rows: _Rows) -> None:
-            nonlocal counts
+            nonlocal counts, held
             codes, names = rows.columns["to_milestone"]
-            columns = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
+            times, uncertainty, told = (rows.columns[name] for name in (*OF_BLOCKS, TOLD))
             with lock:
                 ends = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
                 placed = found.setdefault(rows.stage, _Placed(every))
                 counts = counts + rows.counts
+                held += len(rows.numbers)
+                if stages is None and held * ROW_BYTES > AT_ONCE:
+                    raise _TooManyError
             alike = (_alike(rows.columns["place"]), ends[_alike(codes)])
-            placed.put(rows.numbers, (*columns, *alike), is_once=rows.is_once)
+            piece = _Piece(rows.numbers, times, uncertainty, told, *alike)
+            placed.put(piece, is_once=rows.is_once)
 
         self._read((*OF_BLOCKS, TOLD, "place", "to_milestone", *counted), place, stages)
         if counted and stages is None:
             self._reads = Reads(*counts.tolist())
         for stage in sorted(found):
-            yield _block(stage, [*known], *found.pop(stage).taken())
+            whole = partial(self._uncertainties, stage)
+            yield found.pop(stage).block(stage, [*known], whole)
+
+    def _uncertainties(self, stage: str) -> NDArray[np.float64]:
+        """Read all uncertainties of a stage, in the order of its block."""
+        pieces: list[tuple[Any, ...]] = []
+
+        def hold(rows: _Rows) -> None:
+            names = ("place", "uncertainty_us")
+            own = (np.broadcast_to(rows.columns[name], rows.numbers.shape) for name in names)
+            pieces.append((rows.numbers, *own))
+
+        self._read(("uncertainty_us", "place"), hold, [stage])
+        numbers, place, found = map(np.concatenate, zip(*pieces, strict=True))
+        return found[np.lexsort((place, numbers))]
 
     def reads(self) -> Reads:
         """Return how many events the orders have, and how many of these share a read."""
@@ -567,22 +648,6 @@ class _Stages:
 
         self._read(("place", *COUNTED), place)
         return event_counts(*counts)
-
-    def ends(self) -> pd.DataFrame:
-        """Return ``STAGE_ENDS``, stage by stage."""
-        blocks = sorted((block for block in self if len(block.orders)), key=lambda b: b.first)
-        sizes = [len(block.orders) for block in blocks]
-        codes = np.repeat(np.arange(len(blocks)), sizes)
-        columns: dict[str, Any] = {
-            "stage": categorical(codes, [block.name for block in blocks]),
-            "to_milestone": _ends_of(blocks),
-        }
-        for name in STAGE_ENDS.names:
-            if name not in columns:
-                of = "orders" if name == "recording_id" else name
-                parts = [np.empty(0, dtype="int32" if of == "orders" else DTYPES[name])]
-                columns[name] = np.concatenate([*parts, *(getattr(one, of) for one in blocks)])
-        return compact(STAGE_ENDS, columns)
 
     def whole(self) -> StageColumns:
         """Return the columns of all stages, order by order."""
@@ -633,6 +698,62 @@ class _Stages:
         return StageColumns([*known], **found)
 
 
+class _Found(NamedTuple):
+    """Stages that were read of a file."""
+
+    picked: Picked
+    number: Rows  # of each order of its part
+    is_all: bool  # all of these were asked for
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Names and types of the columns: files that agree in them can be put together."""
+        columns = self.picked.columns.items()
+        return tuple((name, one if isinstance(one, Same) else one.type) for name, one in columns)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that were read."""
+        return max((run.rows.stop for run in self.picked.runs), default=0)
+
+
+def _rows_of(
+    files: Sequence[_Found], names: Sequence[str], stages: Collection[str] | None
+) -> Iterator[_Rows]:
+    """Return the rows of each stage of each file, of files whose columns are of one kind."""
+    columns = {
+        name: _values(_alike_types([one.picked.columns[name] for one in files])[0], name)
+        for name in files[0].picked.columns
+    }
+    n = sum(one.rows for one in files)
+    if TOLD in names:
+        told_by = (np.broadcast_to(columns[name], n) for name in (*OF_BLOCKS, COALESCED))
+        columns[TOLD] = _told(own_reasons(*told_by), *(columns[name] for name in FLAGS))
+    begin = 0
+    for (found, number, is_all), size in ((one, one.rows) for one in files):
+        here = slice(begin, begin + size)
+        own_columns = {name: _part(values, here) for name, values in columns.items()}
+        begin += size
+        numbers: Any = number[own_columns["order_row"]] if "order_row" in columns else None
+        counts = NO_COUNTS
+        if COUNTS in names:
+            told = found.counts or _count(*(own_columns[k][numbers >= 0] for k in COUNTED))
+            counts = np.array(told, dtype=np.int64)
+        is_plain = len({run.stage for run in found.runs}) == len(found.runs)
+        for run in found.runs:
+            mine: Any = run.rows
+            asked = number if run.is_whole else numbers[mine]
+            if not is_all and asked.min(initial=0) < 0:
+                there = np.flatnonzero(asked >= 0)
+                mine, asked = mine.start + there, asked[there]
+            if len(asked) and (stages is None or run.stage in stages):
+                alike = {k: _values(v, k) for k, v in run.told.items() if k in names}
+                own = {k: _part(own_columns[k], mine) for k in names if k in columns}
+                is_once = is_plain and (run.is_whole or _is_once(asked))
+                yield _Rows(run.stage, asked, alike | own, is_once, counts)
+                counts = NO_COUNTS
+
+
 def _values(values: pa.ChunkedArray | Same, name: str) -> Any:
     """Return a column of stages as ``_Rows`` have it."""
     if name not in NAMED:
@@ -679,113 +800,191 @@ class _Placed:
     def __init__(self, every: Numbers) -> None:
         self._every = every
         self._lock = Lock()
-        self._pieces: list[tuple[Rows, Columns]] = []  # before many have it
-        self._odd: list[tuple[Rows, Columns]] = []  # what has no single place
+        self._waiting: list[_Piece] = []  # until there are many
+        self._rows = 0  # of these
+        self._odd: list[_Piece] = []  # what has no single place
         self._alike: Columns = ()  # the place among stages, and the end, of all others
         self._size = 0
         self._places: tuple[NDArray[Any], ...] = ()
+        self._largest = _LargestSoFar(len(every))
 
-    def put(self, numbers: Rows, columns: Columns, *, is_once: bool) -> None:
-        """Add orders: durations, uncertainties, what else is told, places among stages, ends.
-
-        No two callers have the same order; ``is_once`` says that none comes twice.
-        """
-        alike = columns[3:]
-        pieces = [(numbers, columns)]
+    def put(self, piece: _Piece, *, is_once: bool) -> None:
+        """Add orders: no two callers have the same; ``is_once`` says that none comes twice."""
+        alike = piece.alike
         with self._lock:
             is_plain = is_once and not any(map(np.ndim, alike))
             if not is_plain or alike != (self._alike or alike):
-                self._odd += pieces
+                self._odd.append(piece)
                 return
             self._alike = alike
-            self._size += len(numbers)
+            self._size += len(piece.numbers)
+            self._rows += len(piece.numbers)
+            self._waiting.append(piece)
+            # Each step takes its time, however few the rows are.
+            if self._rows < (TOGETHER if self._places else OFTEN * len(self._every)):
+                return
+            pieces, self._waiting, self._rows = self._waiting, [], 0
             if not self._places:
-                self._pieces += pieces
-                if self._size < OFTEN * len(self._every):
-                    return
-                pieces, self._pieces = self._pieces, []
                 n = len(self._every)
-                self._places = np.empty(n), np.empty(n), np.zeros(n, np.uint8)
-        for some, values in pieces:
-            for whole, each in zip(self._places, values, strict=False):
-                whole[some] = each
+                self._places = np.empty(n), np.zeros(n, np.uint8)
+        self._place(pieces)
 
-    def taken(self) -> tuple[Numbers, Columns]:
-        """Return the numbers of its orders in order, and the columns; they are not held."""
+    def _place(self, pieces: Sequence[_Piece]) -> None:
+        """Put the values of orders to their places."""
+        one = _Piece.joined(pieces)
+        for whole, each in zip(self._places, (one.duration_ms, one.told), strict=True):
+            whole[one.numbers] = each
+        with self._lock:
+            self._largest.add(one)
+
+    def block(
+        self, stage: str, ends: Sequence[str], uncertainties: Callable[[], NDArray[np.float64]]
+    ) -> StageBlock:
+        """Return the stage; its times are not held any more.
+
+        Parameters
+        ----------
+        stage, ends
+            Its name, and milestones.
+        uncertainties
+            What reads all of them.
+        """
+        numbers, duration_ms, _, told, own_place, which = self._taken()
+        told, place = (np.broadcast_to(each, numbers.shape) for each in (told, own_place))
+        codes = None
+        firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
+        if not firsts:
+            last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
+            by_last = which[np.sort(last)].tolist()
+            firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
+            of_code = np.zeros(len(ends), dtype=np.intp)
+            of_code[by_last] = np.arange(len(by_last))
+            codes = of_code[which]
+        return StageBlock(
+            stage,
+            {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
+            numbers,
+            duration_ms if np.ndim(duration_ms) else np.full(len(numbers), duration_ms),
+            self._largest.of(numbers, place, uncertainties),
+            coalesced=(told & 2) > 0,
+            gathered=(told & 8) > 0,
+            together=(told & 4) > 0,
+            rows=numbers,
+            place=place,
+            which=codes,
+            is_own=True,
+            own=(told >> REASON).view(np.int8) - np.int8(1),
+        )
+
+    def _taken(self) -> _Piece:
+        """Return the orders that have it, in order; of uncertainties nothing."""
+        pieces, self._waiting = self._waiting, []
+        if self._places and pieces:
+            self._place(pieces)
+            pieces = []
+        pieces, self._odd = [*pieces, *self._odd], []
+        if pieces:
+            self._largest.add(_Piece.joined(pieces))
         places, self._places = self._places, ()
-        pieces, self._pieces, self._odd = [*self._pieces, *self._odd], [], []
         if places:
-            if self._size == len(self._every) and not pieces:
-                return self._every, (*places, *self._alike)
-            there = np.flatnonzero(places[-1])
-            columns = (*(column[there] for column in places), *self._alike)
-            if not pieces:
-                return there.astype(np.int32), columns
-            pieces.append((there, columns))
-        numbers = np.concatenate([some for some, _ in pieces]).astype(np.int32)
-        joined = [
-            np.concatenate([np.broadcast_to(each[at], some.shape) for some, each in pieces])
-            for at in range(5)
-        ]
-        in_order = np.lexsort((joined[3], numbers))
-        return numbers[in_order], tuple(column[in_order] for column in joined)
+            numbers: Rows = self._every
+            if self._size < len(numbers):
+                numbers = np.flatnonzero(places[-1]).astype(np.int32)
+                places = tuple(column[numbers] for column in places)
+            pieces.append(_Piece(numbers, places[0], 0.0, places[1], *self._alike))
+            if len(pieces) == 1:
+                return pieces[0]
+        one = _Piece.joined([piece._replace(uncertainty_us=0.0) for piece in pieces])
+        in_order = np.lexsort((np.broadcast_to(one.place, one.numbers.shape), one.numbers))
+        one = _Piece(*(each[in_order] if np.ndim(each) else each for each in one))
+        return one._replace(numbers=one.numbers.astype(np.int32))
 
 
-def _told(*flags: Any) -> Any:
-    """Return the flags of some stages as numbers above 0."""
-    told: Any = np.uint8(1)
-    for bit, each in enumerate(flags, 1):
-        told = told | np.asarray(each).view(np.uint8) << np.uint8(bit)
-    return told
+class _Piece(NamedTuple):
+    """Some orders that have a stage; a value that all of them have stands for its column."""
+
+    numbers: Rows
+    duration_ms: Any
+    uncertainty_us: Any
+    told: Any
+    place: Any  # among the stages of each order
+    end: Any
+
+    @property
+    def alike(self) -> Columns:
+        """Values that most pieces of a stage have in common."""
+        return self.place, self.end
+
+    @classmethod
+    def joined(cls, pieces: Sequence[_Piece]) -> _Piece:
+        """Return several as one."""
+        numbers, *columns = zip(*pieces, strict=True)
+        sizes = [*map(len, numbers)]
+        return cls(np.concatenate(numbers), *(_joined(each, sizes) for each in columns))
 
 
-def _block(stage: str, ends: Sequence[str], numbers: Numbers, columns: Columns) -> StageBlock:
-    """Return a stage that some orders have.
+def _joined(values: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Return columns as one, or the value that all have."""
+    if not any(map(np.ndim, values)) and all(one == values[0] for one in values):
+        return values[0]
+    each = zip(values, sizes, strict=True)
+    return np.concatenate([one if np.ndim(one) else np.full(size, one) for one, size in each])
+
+
+class _LargestSoFar:
+    """The largest uncertainties of a stage while it is read, where no own reason leaves them out.
 
     Parameters
     ----------
-    stage, ends
-        Its name, and milestones.
-    numbers
-        Its orders, in order.
-    columns
-        As of ``_Placed.put``; an end is the place of its milestone among these.
+    orders
+        How many orders there are.
     """
-    duration_ms, uncertainty_us, told, own_place, which = columns
-    place, codes = np.broadcast_to(own_place, numbers.shape), None
-    firsts = {int(_alike(which)): 0} if not np.ndim(_alike(which)) else {}
-    if not firsts:
-        last = len(which) - 1 - np.unique(which[::-1], return_index=True)[1]
-        by_last = which[np.sort(last)].tolist()
-        firsts = {int(code): int(np.argmax(which == code)) for code in by_last}
-        of_code = np.zeros(len(ends), dtype=np.intp)
-        of_code[by_last] = np.arange(len(by_last))
-        codes = of_code[which]
-    return StageBlock(
-        stage,
-        {ends[code]: (int(numbers[at]), int(place[at])) for code, at in firsts.items()},
-        numbers,
-        duration_ms,
-        uncertainty_us,
-        coalesced=(told & 2) > 0,
-        gathered=(told & 8) > 0,
-        together=(told & 4) > 0,
-        rows=numbers,
-        place=place,
-        which=codes,
-        is_own=True,
-    )
+
+    def __init__(self, orders: int) -> None:
+        self._most = int(orders * LARGEST) + FEWEST
+        self._floor = -math.inf
+        nothing = np.empty(0, np.int32)
+        self._held: list[tuple[Any, ...]] = [(np.empty(0), nothing, nothing)]
+        self._size = 0
+
+    def add(self, piece: _Piece) -> None:
+        """Add orders."""
+        numbers, duration_ms, values, told, place, _ = piece
+        if np.any(np.isnan(values) != np.isnan(duration_ms)):
+            self._floor = math.inf  # how many there are is not that of the durations
+        enough = (values > self._floor) & (told < DOUBTED)
+        here = np.flatnonzero(np.broadcast_to(enough, numbers.shape))
+        own = (np.broadcast_to(each, numbers.shape)[here] for each in (values, numbers, place))
+        self._held.append(tuple(own))
+        self._size += len(here)
+        if self._size > 2 * self._most:
+            joined = [np.concatenate(each) for each in zip(*self._held, strict=True)]
+            largest = np.argpartition(joined[0], self._size - self._most)[-self._most :]
+            self._held, self._size = [tuple(each[largest] for each in joined)], self._most
+            self._floor = max(self._floor, self._held[0][0].min())
+
+    def of(
+        self, numbers: Numbers, place: NDArray[Any], whole: Callable[[], NDArray[np.float64]]
+    ) -> Largest:
+        """Return them for all of the stage's orders, and their places among the stages of each."""
+        values, own, own_place = map(np.concatenate, zip(*self._held, strict=True))
+        if self._floor == math.inf:
+            values, own, own_place = values[:0], own[:0], own_place[:0]
+        rows = own
+        if not is_each(numbers, len(numbers)):
+            # With its place among the others a stage of an order is there once.
+            stages = int(place.max(initial=0)) + 1
+            each = numbers * np.int64(stages) + place
+            rows = np.searchsorted(each, own * np.int64(stages) + own_place)
+        return Largest(len(numbers), values, rows, whole, self._floor)
 
 
-def _ends_of(blocks: Sequence[StageBlock]) -> pd.Categorical[Any]:
-    """Return the milestone that ends each row of some stages."""
-    known: dict[str, int] = {}
-    parts = [np.empty(0, dtype=np.int32)]
-    for block in blocks:
-        codes = np.array([known.setdefault(name, len(known)) for name in block.ends], np.int32)
-        n = len(block.orders)
-        parts.append(np.full(n, codes[0]) if block.which is None else codes[block.which])
-    return categorical(np.concatenate(parts), [*known])
+def _told(reasons: NDArray[np.int8], *flags: Any) -> Any:
+    """Return why times of stages say nothing, and their flags, as numbers above 0."""
+    told: Any = np.uint8(1)
+    for bit, each in enumerate(flags, 1):
+        told = told | np.asarray(each).view(np.uint8) << np.uint8(bit)
+    return told | (reasons + np.int8(1)).view(np.uint8) << REASON
 
 
 def _own_milestones(

@@ -53,6 +53,15 @@ class ContradictionError(ValueError):
     """Rows that cannot be those of one set, in a file that is what was saved."""
 
 
+class _Footer(NamedTuple):
+    """Names, groups of rows and metadata of a file."""
+
+    names: tuple[str, ...]
+    bounds: NDArray[np.int64]  # of its groups of rows
+    metadata: Any  # None where it is not worth keeping
+    has_ids: bool | None
+
+
 class PartFile:
     """Parquet file of a set, opened when it is read.
 
@@ -66,39 +75,72 @@ class PartFile:
         What it was known by when it was saved; the first reading looks whether it still is.
     is_kept
         Whether what the file says of its columns stays in memory, for whoever reads it often.
+    is_late
+        Whether it is opened only when somebody asks for what is in it.
     """
 
     def __init__(
-        self, path: Path, table: Table, digest: Digest | None = None, *, is_kept: bool = True
+        self,
+        path: Path,
+        table: Table,
+        digest: Digest | None = None,
+        *,
+        is_kept: bool = True,
+        is_late: bool = False,
     ) -> None:
         self.path = path
         self.table = table
         self._unchecked = digest
+        self._is_kept = is_kept
+        self._blank: frozenset[str] = frozenset()
         self.is_known = digest is not None
         check_is_file(path)
         try:
-            # Opened here, its file system need not be looked for.
-            with pa.OSFile(str(path)) as source:
-                file = _opened(source)
-                metadata = file.metadata
-                # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
-                schema = file.schema_arrow
-                self._names = tuple(schema.names)
-            check_columns(schema, table)
+            if not is_late:
+                self._footer  # noqa: B018 - it is looked at here
         except DAMAGED:
             self.check()  # says what is known of the file, where anything is
             raise
-        #: Whether the file says that each row has an id; None if it does not say.
-        self.has_ids = _has_ids(metadata, self._names) if table is STORED_ORDERS else None
+
+    @cached_property
+    def _footer(self) -> _Footer:
+        # Opened here, its file system need not be looked for.
+        with pa.OSFile(str(self.path)) as source:
+            return self._footer_of(_opened(source))
+
+    def _footer_of(self, file: pq.ParquetFile) -> _Footer:
+        metadata = file.metadata
+        # Asked of the metadata, each file's schema would never be let go (pyarrow 26).
+        schema = file.schema_arrow
+        names = tuple(schema.names)
+        check_columns(schema, self.table)
         groups = range(metadata.num_row_groups)
         counts = [metadata.row_group(group).num_rows for group in groups]
-        self.bounds = np.cumsum([0, *counts])
-        self._metadata = metadata if is_kept and len(groups) <= FEW_GROUPS else None
+        is_kept = self._is_kept and len(groups) <= FEW_GROUPS
+        has_ids = _has_ids(metadata, names) if self.table is STORED_ORDERS else None
+        return _Footer(names, np.cumsum([0, *counts]), metadata if is_kept else None, has_ids)
+
+    @property
+    def bounds(self) -> NDArray[np.int64]:
+        """First row of each group of rows, and behind them the number of all."""
+        return self._footer.bounds
+
+    @property
+    def has_ids(self) -> bool | None:
+        """True if the file says that each row has an id; None if it says nothing."""
+        return self._footer.has_ids
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return int(self.bounds[-1])
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        names = self._footer.names
+        return (
+            tuple("" if name in self._blank else name for name in names) if self._blank else names
+        )
 
     @property
     def is_checked(self) -> bool:
@@ -107,7 +149,7 @@ class PartFile:
 
     def blank(self, name: str) -> None:
         """Take a column for one that the file has not."""
-        self._names = tuple("" if each == name else each for each in self._names)
+        self._blank |= {name}
 
     def has(self, name: str) -> bool:
         """Say whether the file has a column: an older version may not have written it."""
@@ -156,7 +198,7 @@ class PartFile:
     def read(self, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Read columns, of all groups of rows or of some."""
         with self._source() as source:
-            file = _opened(source, self._metadata, page_checksum_verification=True)
+            file = _opened(source, self._footer.metadata, page_checksum_verification=True)
             known = set(self._names)
             if "reordered" not in known:
                 # Older versions wrote the sum of both counters under this name.
@@ -173,7 +215,10 @@ class PartFile:
     def groups(self) -> Iterator[RowGroups]:
         """Open a file that is what was saved, and give its groups of rows."""
         with self._source() as source:
-            file = _opened(source, self._metadata)
+            footer: _Footer | None = vars(self).get("_footer")
+            file = _opened(source, footer and footer.metadata)
+            if footer is None:  # it is opened only once
+                vars(self)["_footer"] = self._footer_of(file)
             yield RowGroups(file, self._names, told=self.is_known)
 
 
@@ -339,6 +384,8 @@ class StoredSet:
         self.warnings = list(warnings)
         self.parts: list[Part] = []
         self.stages: Any = None  # kept here by ``store.stages``
+        #: Rows that were asked for last, and the place of each recording among them.
+        self.numbers: tuple[Positions, NDArray[np.int32]] | None = None
         self.is_kept = len(names) <= FEW_FILES  # what the files say of their columns
         parts = at_once(lambda name: Part(root, name, files or {}, is_kept=self.is_kept), names)
         for name, part in zip(names, parts, strict=True):

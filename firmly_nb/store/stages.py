@@ -512,7 +512,8 @@ class StageFiles:
         digest = self._set.files.get(f"{FOLDER}/{part.name}")
         if digest is None:
             return None
-        return PartFile(self._path(part), STORED_STAGES, digest, is_kept=self._set.is_kept)
+        path, is_kept = self._path(part), self._set.is_kept
+        return PartFile(path, STORED_STAGES, digest, is_kept=is_kept, is_late=True)
 
     def _made(self, part: Part) -> pa.Table:
         """Make the stages of a part; one whose events are damaged has none that were reached."""

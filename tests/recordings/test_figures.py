@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -94,6 +95,22 @@ def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
 ):
     monkeypatch.setattr(figures, "AT_ONCE", at_once)
     same_figures(fnb.load(folder), recs)
+
+
+@pytest.mark.parametrize(("held", "read"), [(20, set()), (1, {"creating-cart", "item-added"})])
+def test_the_largest_uncertainties_are_enough_and_if_not_all_are_read(
+    folder, recs, monkeypatch, held, read
+):
+    asked = []
+    monkeypatch.setattr(figures, "LARGEST", 0.0)
+    monkeypatch.setattr(figures, "FEWEST", held)
+    monkeypatch.setattr(figures, "TOGETHER", 40)
+    every = figures._Stages._uncertainties
+    monkeypatch.setattr(
+        figures._Stages, "_uncertainties", lambda *given: asked.append(given[1]) or every(*given)
+    )
+    same_figures(fnb.load(folder), recs)
+    assert set(asked) >= read if read else not asked
 
 
 def test_a_file_says_once_what_all_rows_of_a_stage_have(tmp_path, recs, monkeypatch):
@@ -196,8 +213,6 @@ def test_figures_of_several_sets_and_journals_are_those_of_all_recordings(tmp_pa
 def test_the_numbers_are_those_of_the_tables_of_texts(folder, recs):
     found, by_text = fnb.load(folder).ends.stages, recs.ends.stages
     names = [name for name in by_text if name in found and name != "recording_id"]
-    # They stand stage by stage: put in the order of the table.
-    found = found.sort_values(["recording_id", "place"], ignore_index=True)
     assert {"stage", "duration_ms", "uncertainty_us", "coalesced", "gathered"} < set(names)
     pd.testing.assert_frame_equal(
         pd.DataFrame(found[names]), pd.DataFrame(by_text[names]), check_exact=True
@@ -291,10 +306,14 @@ def any_orders(draw):
     return fnb.Recordings(found)
 
 
+# How many rows are read and put together; how many uncertainties are held: too few, or enough.
+SIZES = [{"FEWEST": 1_000}, {"TOGETHER": 1, "FEWEST": 1}, {"TOGETHER": 9, "ORDERS_TOGETHER": 5, "FEWEST": 3}]
+
+
 @settings(max_examples=8, deadline=None)
-@given(any_orders(), st.integers(1, 3))
-def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs, savings):
-    with TemporaryDirectory() as folder:
+@given(any_orders(), st.integers(1, 3), st.sampled_from(SIZES))
+def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs, savings, sizes):
+    with TemporaryDirectory() as folder, patch.multiple(figures, **sizes):
         for part in range(savings):
             recs[part::savings].save(folder)
         found = fnb.load(folder)
