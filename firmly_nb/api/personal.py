@@ -56,6 +56,7 @@ VALUE_KEYS = ("first_name", "last_name", "email", "phone", "address1", "address2
 SHORTEST = 3  # characters; a shorter name is found in every other word
 FEWEST_DIGITS = 6  # of a telephone number
 NATIONAL_DIGITS = 9  # the end of a telephone number that every way of writing it shares
+LOCAL_DIGITS = 7  # its end without an area code; no other digits may be beside them
 # A part of a value this long is told by no other text, so that it needs no space around it.
 TELLING = 8
 MAX_NESTED = 8  # levels of JSON inside a text of JSON
@@ -87,10 +88,14 @@ _PUBLIC_NAMES = _plain_names(
     ORDER_NUMBER,
 )
 # Below these fields a title or a description is the catalogue's.
-_CATALOGUE_NAMES = _plain_names("line_items items products product variants variant")
+_CATALOGUE_NAMES = _plain_names(
+    "line_items items products product variants variant"
+    " shipping_method_options shipping_methods shipping_options delivery_options"
+)
 _TITLE_NAMES = _plain_names(
     "title name description brand vendor image images alt url product_title product_name"
     " variant_title variant_description requested_attributes attributes options"
+    " label estimated_delivery"
 )
 _ID = re.compile(r"(?:^|[_-])ids?$|[a-z]Ids?$|[a-z]ID$")
 
@@ -404,7 +409,8 @@ def _masked(
         return _masked_text(value, finders, kept, min(depth, MAX_NESTED))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         said = str(int(value)) if value == value // 1 else ""  # 2065550100.0 is one as well
-        is_telephone = any(f.before is not None and f.letters in said for f in finders)
+        numbers = (f.letters for f in finders if f.before is not None and f.level == PERSON)
+        is_telephone = any(number in said for number in numbers)
         return MASK if is_telephone else value
     if not isinstance(value, (list, dict)):
         return value
@@ -477,6 +483,7 @@ class _Finder:
     needs: frozenset[int] = frozenset()  # those before which there must be one
     lost: frozenset[int] = frozenset()  # those before which a letter was lost
     before: str | None = None  # of a telephone number: the digits before those compared
+    after: re.Pattern[str] | None = None  # what follows the letters, and is of the value
 
     @property
     def is_loose(self) -> bool:
@@ -556,6 +563,11 @@ def _fit(said: str, found: str, places: list[int], at: int, finder: _Finder) -> 
     if finder.before is not None:
         is_one = all(map(_is_gap, gaps.values())) and not _neighbour(said, end - 1, 1).isdigit()
         return _with_code(said, found, places, at, finder) if is_one else None
+    if finder.after:
+        rest = finder.after.match(said, end)
+        if rest is None:
+            return None
+        end = rest.end()
     if size in finder.lost:
         gaps[size] = _LOST.match(said, end)[0]  # type: ignore[index]  # it matches nothing at least
         end += len(gaps[size])
@@ -597,7 +609,8 @@ def _with_code(said: str, found: str, places: list[int], at: int, finder: _Finde
         at -= 1
     begin = places[at]
     others = len(said[:begin]) - len(said[:begin].rstrip("0123456789"))
-    return (begin, end) if others <= MOST_BEFORE else None
+    most = 0 if finder.level < PERSON else MOST_BEFORE
+    return (begin, end) if others <= most else None
 
 
 def _is_gap(text: str) -> bool:
@@ -683,11 +696,27 @@ def _finders(values: tuple[str, ...]) -> Finders:
             core = digits[-NATIONAL_DIGITS:]
             before = digits[:-NATIONAL_DIGITS]
             found.setdefault(core, _Finder(core, core.encode(), PERSON, before=before))
+            if len(digits) > NATIONAL_DIGITS:
+                local = digits[-LOCAL_DIGITS:]
+                found.setdefault(local, _Finder(local, local.encode(), WORD, before=""))
         else:
             for finder in map(_finder, _spellings(value)):
                 if finder:
                     found.setdefault(finder.letters, finder)
+            if tagged := _tagged(value):
+                found[value] = tagged
     return tuple(found.values())
+
+
+def _tagged(value: str) -> _Finder | None:
+    """Return how an e-mail address is found that has another +tag, or one at all."""
+    mailbox, at, host = value.partition("@")
+    said, told = (letters(part).decode() for part in (mailbox.partition("+")[0], host))
+    if not (at and said and told):
+        return None
+    after = re.compile(rf"\+[^\s@<>\"']{{1,64}}@{re.escape(host)}", re.IGNORECASE)
+    breaks = frozenset(range(len(said)))
+    return _Finder(said, told.encode(), PERSON, breaks, after=after)
 
 
 def _finder(value: str) -> _Finder | None:

@@ -371,7 +371,7 @@ def verify(
     ] = False,
 ) -> None:
     """Look whether each file of a saved set is what was saved; exit with 1 if one is not."""
-    from firmly_nb.recordings.stored import verify as look_at
+    from firmly_nb.recordings.verified import verify as look_at
 
     table = look_at(path)
     wrong = table[table["state"] != "as saved"]

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,9 @@ def read_job(message: dict[str, Any]) -> Job:
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 3.0
 CANCEL_TIMEOUT_S = 5.0
-LATE_S = 3.0  # so long after an order's limit its end may take to come through the pipe
+# After an order's limit its end may take so long to come through the pipe: of a recorder that says
+# nothing at all, and of one that says something, but not this.
+SILENT_S, LATE_S = 6.0, 30.0
 STOPPED_CHECK_S = 0.1
 MOST_TOLD = 20
 DIED = "RecorderDied"
@@ -212,14 +215,37 @@ class Recalled(Exception):  # noqa: N818 - asked for, so no error
     """Order taken back before it began; nothing was sent."""
 
 
+@dataclass(slots=True, eq=False)
+class _Recorder:
+    """Recorder process, with what was heard of it."""
+
+    process: asyncio.subprocess.Process
+    words: deque[str] = field(default_factory=lambda: deque(maxlen=20))  # the last
+    heard: int = 0  # how often it said something, of whichever order
+    was_ended: bool = False  # because it did not respond
+
+    def end(self) -> None:
+        """End it, since it does not respond."""
+        self.was_ended = True
+        _end_now(self.process)
+
+    def how_it_ended(self) -> str:
+        """Say how it ended, and its last words."""
+        said = DID_NOT_RESPOND if self.was_ended else _last(self.words)
+        status = self.process.returncode
+        how = "does not end" if status is None else f"ended (status {status})"
+        return f"{how}: {said}"
+
+
 @dataclass(slots=True)
 class _Pending:
     """Order in flight: its process, its listeners, and its awaited end."""
 
     job: Job
-    process: asyncio.subprocess.Process
+    recorder: _Recorder
     on_record: Callable[[Record], None]
     done: asyncio.Future[Record]
+    begun_ns: int = field(default_factory=monotonic_ns)  # given to the recorder, then its start
     start: Start | None = None
     recalled: bool = False
     cancelled: bool = False
@@ -231,7 +257,7 @@ class _Pending:
         if self.done.done():
             return
         if isinstance(record, Start):
-            self.start = record
+            self.start, self.begun_ns = record, monotonic_ns()
         elif isinstance(record, Event):
             self.last_seq = record.seq
             # All others are the listener's to keep.
@@ -244,6 +270,13 @@ class _Pending:
             return
         if isinstance(record, End) or (isinstance(record, Event) and not self.job.ends):
             self.done.set_result(record)
+
+    def left_s(self) -> float:
+        """Return how many seconds the order has from now on; the recorder counts the same ones."""
+        if self.job.deadline_ns is not None:
+            return self.job.left_s()
+        begun_ns = max(self.begun_ns, self.job.planned_ns or 0)
+        return max((begun_ns - monotonic_ns()) / 1e9 + self.job.left_s(), 0)
 
     def fail(self, error: Exception) -> None:
         """End the waiting with an error."""
@@ -277,20 +310,24 @@ class WorkerProcess:
     keep_personal: bool = False
     api_url: str = ""
     lock: Path | None = None
-    process: asyncio.subprocess.Process | None = None
+    recorder: _Recorder | None = None
     _waiting: set[str] = field(default_factory=set)  # for the process, and not taken back
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _slow: list[asyncio.Task[Any]] = field(default_factory=list)  # starts that nobody waits for
     _pump: asyncio.Task[None] | None = None
     _is_closed: bool = False
-    _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    @property
+    def process(self) -> asyncio.subprocess.Process | None:
+        """Process of the recorder that was started last; None before the first."""
+        return self.recorder.process if self.recorder else None
 
     @property
     def pid(self) -> int | None:
         """Process id of the recorder; None while it does not run."""
-        alive = self.process is not None and self.process.returncode is None
-        return self.process.pid if alive and self.process else None
+        process = self.process
+        return process.pid if process and process.returncode is None else None
 
     async def ready(self) -> None:
         """Have the process running, so that the next order need not wait for it."""
@@ -314,20 +351,20 @@ class WorkerProcess:
         order_id = job.start.recording_id
         self._waiting.add(order_id)
         try:
-            process = await self._started_within(job.left_s())
+            recorder = await self._started_within(job.left_s())
             if order_id not in self._waiting:
                 raise Recalled("taken back before the recorder was given it")
         finally:
             self._waiting.discard(order_id)
         done: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
-        pending = self._pending[order_id] = _Pending(job, process, on_record, done)
+        pending = self._pending[order_id] = _Pending(job, recorder, on_record, done)
         try:
-            _send(process, {"type": "place", "id": order_id, "job": job_message(job)})
+            _send(recorder.process, {"type": "place", "id": order_id, "job": job_message(job)})
             await self._ended_in_time(pending)
             return done.result()
         except asyncio.CancelledError:
             pending.cancelled = True
-            _send(process, {"type": "cancel", "id": order_id})
+            _send(recorder.process, {"type": "cancel", "id": order_id})
             # The background loop's scope would cancel this waiting, too, again and again.
             with CancelScope(shield=True):
                 await self._cancelled(pending)
@@ -343,7 +380,7 @@ class WorkerProcess:
         pending = self._pending.get(order_id)
         if pending and pending.start is None:
             pending.recalled = True
-            _send(pending.process, {"type": "recall", "id": order_id})
+            _send(pending.recorder.process, {"type": "recall", "id": order_id})
 
     async def aclose(self) -> None:
         """End the recorder; orders in flight are cancelled by it."""
@@ -351,16 +388,16 @@ class WorkerProcess:
         for starting in self._slow:
             starting.cancel()
         async with self._starting:
-            process, self.process = self.process, None
-            if process is None:
+            recorder, self.recorder = self.recorder, None
+            if recorder is None:
                 return
             for pending in self._pending.values():
                 pending.cancelled = True
-            await end_by_input(process, STOP_TIMEOUT_S)
+            await end_by_input(recorder.process, STOP_TIMEOUT_S, recorder.end)
             if self._pump:
                 await self._pump
 
-    async def _started_within(self, left_s: float) -> asyncio.subprocess.Process:
+    async def _started_within(self, left_s: float) -> _Recorder:
         """Return the running recorder; one that starts too slowly goes on for the next order."""
         starting = asyncio.create_task(self._started())
         try:
@@ -377,27 +414,28 @@ class WorkerProcess:
         return starting.result()
 
     async def _ended_in_time(self, pending: _Pending) -> None:
-        """Wait for the end; a recorder that says nothing any more after the limit is ended."""
-        job, done = pending.job, pending.done
-        planned_s = max((job.planned_ns or 0) - monotonic_ns(), 0) / 1e9
-        await asyncio.wait({done}, timeout=planned_s + job.left_s())
-        seen, late = pending.last_seq, time.monotonic() + 2 * LATE_S
+        """Wait for the end; a recorder that does not tell it after the limit is ended."""
+        recorder, done = pending.recorder, pending.done
+        while (left_s := pending.left_s()) and not done.done():
+            await asyncio.wait({done}, timeout=left_s)
+        # Counted in turns of this loop: while it is held up it hears nothing.
+        silent_s = late_s = 0.0
+        heard = recorder.heard
         while not done.done():
-            if pending.last_seq != seen:
-                seen, late = pending.last_seq, time.monotonic() + LATE_S
-            if time.monotonic() > late or is_stopped(pending.process.pid):
-                self._last_words.append(DID_NOT_RESPOND)
-                _end_now(pending.process)
-                await asyncio.wait({done})
+            if recorder.heard != heard:
+                heard, silent_s = recorder.heard, 0.0
+            if silent_s > SILENT_S or late_s > LATE_S or is_stopped(recorder.process.pid):
+                await self._end(pending)
             await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
+            silent_s, late_s = silent_s + STOPPED_CHECK_S, late_s + STOPPED_CHECK_S
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    async def _started(self) -> _Recorder:
         """Return the running recorder, started if need be."""
         async with self._starting:
             if self._is_closed:
                 raise _closed()
-            if self.process is not None and self.process.returncode is None:
-                return self.process
+            if self.recorder and self.pid:
+                return self.recorder
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -409,8 +447,8 @@ class WorkerProcess:
                 # A session of its own: Ctrl-C in a terminal is for the notebook.
                 start_new_session=True,
             )
-            self._last_words.clear()
-            listener = asyncio.create_task(self._listen(process))
+            recorder = _Recorder(process)
+            listener = asyncio.create_task(_listen(recorder))
             ready = False
             try:
                 ready = await self._greet(process)
@@ -424,12 +462,12 @@ class WorkerProcess:
                 raise coded_error(
                     RecorderError,
                     "FNB601",
-                    f"The recorder's process did not start: {self._said()}. To record in this "
-                    "process, use lab.place(..., isolated=False). Nothing was sent.",
+                    f"The recorder's process did not start: {_last(recorder.words)}. To record in "
+                    "this process, use lab.place(..., isolated=False). Nothing was sent.",
                 )
-            self._pump = asyncio.create_task(self._receive(process, listener))
-            self.process = process
-            return process
+            self._pump = asyncio.create_task(self._receive(recorder, listener))
+            self.recorder = recorder
+            return recorder
 
     async def _greet(self, process: asyncio.subprocess.Process) -> bool:
         """Say hello and return whether the recorder answered."""
@@ -453,21 +491,21 @@ class WorkerProcess:
             return False
         return ready is not None and ready.get("version") == VERSION
 
-    async def _receive(
-        self, process: asyncio.subprocess.Process, listener: asyncio.Task[None]
-    ) -> None:
+    async def _receive(self, recorder: _Recorder, listener: asyncio.Task[None]) -> None:
         """Pass on what the recorder says until it is gone; then see to what it left."""
+        process = recorder.process
         try:
             while (message := await read_frame(_stdout(process))) is not None:
+                recorder.heard += 1
                 self._take(message)
         except (PipeError, KeyError) as error:
-            self._last_words.append(f"it said what is no message: {error}")
+            recorder.words.append(f"it said what is no message: {error}")
             await _kill(process)
         await process.wait()
         await listener
         for pending in list(self._pending.values()):
-            if pending.process is process:
-                self._bury(pending, f"ended (status {process.returncode}): {self._said()}")
+            if pending.recorder is recorder:
+                self._bury(pending, recorder.how_it_ended())
 
     def _take(self, message: dict[str, Any]) -> None:
         pending = self._pending.get(message["id"])
@@ -494,14 +532,19 @@ class WorkerProcess:
 
     async def _cancelled(self, pending: _Pending) -> None:
         """Wait for the end of an order that was cancelled; end a recorder that does not respond."""
-        process, done = pending.process, pending.done
+        recorder, done = pending.recorder, pending.done
         late = time.monotonic() + CANCEL_TIMEOUT_S
-        while not done.done() and time.monotonic() < late and not is_stopped(process.pid):
+        while not done.done() and time.monotonic() < late and not is_stopped(recorder.process.pid):
             await asyncio.wait({done}, timeout=STOPPED_CHECK_S)
         if not done.done():
-            self._last_words.append(DID_NOT_RESPOND)
-            _end_now(process)
-            await asyncio.wait({done}, timeout=CANCEL_TIMEOUT_S)
+            await self._end(pending)
+
+    async def _end(self, pending: _Pending) -> None:
+        """End a recorder that does not respond; its order has an end, however long that takes."""
+        pending.recorder.end()
+        await asyncio.wait({pending.done}, timeout=CANCEL_TIMEOUT_S)
+        if not pending.done.done():
+            self._bury(pending, pending.recorder.how_it_ended())
 
     def _bury(self, pending: _Pending, what_happened: str) -> None:
         """End an order whose recorder died under it, with everything that it wrote."""
@@ -520,19 +563,11 @@ class WorkerProcess:
         if not pending.job.ends:
             pending.deliver(self._unanswered(pending, what_happened))
             return
-        was_ended = DID_NOT_RESPOND in self._last_words
-        # It may have been ended for another order: this one timed out if its own limit is over.
-        is_late = was_ended and pending.job.left_s() <= 0
-        end = End(
-            "timeout" if is_late else "transport_error",
-            _since(pending),
-            error_code="Timeout" if is_late else DIED,
-            error_description=f"the recorder's process {what_happened}",
-            warnings=[DID_NOT_RESPOND if was_ended else DIED_BEFORE_THE_END],
-        )
+        gone = DID_NOT_RESPOND if pending.recorder.was_ended else DIED_BEFORE_THE_END
+        end = End(**_cut_off(pending, what_happened), t_end_ns=_since(pending), warnings=[gone])
         if pending.cancelled:
             before = "" if sent is None else f" {BEFORE_IT_WAS_SENT}"
-            text = f"cancelled by the analyst{before}; {DID_NOT_RESPOND}"
+            text = f"cancelled by the analyst{before}; {gone}"
             end = End("cancelled", end.t_end_ns, error_description=text, warnings=[text], sent=sent)
         if told := told_by_events(pending.start, pending.told):
             end = replace(told, warnings=end.warnings)
@@ -543,8 +578,7 @@ class WorkerProcess:
         call = pending.job.call
         if call is None:
             raise TypeError("an order's last record is its end")
-        text = f"the recorder's process {what_happened}"
-        ended = {"outcome": "transport_error", "error_code": DIED, "error_description": text}
+        ended = _cut_off(pending, what_happened)
         event = failed_call(call.failed, call.name, call.seq, _since(pending), ended)
         self._append(pending, event)
         return event
@@ -582,13 +616,28 @@ class WorkerProcess:
             and not (isinstance(record, Event) and record.seq <= pending.last_seq)
         ]
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        if process.stderr:
-            async for line in process.stderr:
-                self._last_words.append(redact_text(line.decode("utf-8", "replace").strip()))
 
-    def _said(self) -> str:
-        return self._last_words[-1] if self._last_words else "it said nothing"
+def _cut_off(pending: _Pending, what_happened: str) -> dict[str, Any]:
+    """Return how an order or a call ended under which the recorder ended.
+
+    It may have been ended for another order: this one timed out if its own limit is over.
+    """
+    is_late = pending.recorder.was_ended and pending.left_s() <= 0
+    return {
+        "outcome": "timeout" if is_late else "transport_error",
+        "error_code": "Timeout" if is_late else DIED,
+        "error_description": f"the recorder's process {what_happened}",
+    }
+
+
+async def _listen(recorder: _Recorder) -> None:
+    if recorder.process.stderr:
+        async for line in recorder.process.stderr:
+            recorder.words.append(redact_text(line.decode("utf-8", "replace").strip()))
+
+
+def _last(words: deque[str]) -> str:
+    return words[-1] if words else "it said nothing"
 
 
 def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
@@ -596,7 +645,9 @@ def _send(process: asyncio.subprocess.Process, message: dict[str, Any]) -> None:
         process.stdin.write(frame(message))
 
 
-async def end_by_input(process: asyncio.subprocess.Process, within_s: float) -> None:
+async def end_by_input(
+    process: asyncio.subprocess.Process, within_s: float, end: Callable[[], object] | None = None
+) -> None:
     """End a process that lives as long as its input; kill it if it does not end in time."""
     if process.stdin:
         process.stdin.close()
@@ -605,7 +656,7 @@ async def end_by_input(process: asyncio.subprocess.Process, within_s: float) -> 
     while not ending.done() and time.monotonic() < late and not is_stopped(process.pid):
         await asyncio.wait({ending}, timeout=STOPPED_CHECK_S)
     if not ending.done():
-        _end_now(process)
+        (end or partial(_end_now, process))()
     await ending
 
 

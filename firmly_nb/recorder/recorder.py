@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+import httpcore
 import httpx
 import orjson
 
@@ -88,6 +89,7 @@ from firmly_nb.wire.stamps import (
     monotonic_ns,
     wall_clock_offset,
 )
+from firmly_nb.wire.transport import NothingWrittenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -98,7 +100,9 @@ if TYPE_CHECKING:
 
 
 CONNECTING = "connection.connect_tcp.started"
-SENDING = "http11.send_request_headers.started"
+SENDING, NOT_SENT = (f"http11.send_request_headers.{how}" for how in ("started", "failed"))
+# No byte was handed to the network: the connection was reset before, or this is no HTTP.
+NEVER_SENT = (NothingWrittenError, httpcore.LocalProtocolError)
 
 
 class PhaseClock:
@@ -121,6 +125,8 @@ class PhaseClock:
             self.may_send()
         # Behind a proxy there are two requests, CONNECT and ours: the later one counts.
         self.times[event_name] = monotonic_ns()
+        if event_name == NOT_SENT and isinstance(info.get("exception"), NEVER_SENT):
+            self.sent = False
         self.sent = self.sent or is_ours
 
     def how_far(self) -> str:

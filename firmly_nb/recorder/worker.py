@@ -96,10 +96,7 @@ class Lanes:
         whole = False
         try:
             if warm and not self._is_warm(lane, planned_ns):
-                # Public, without a token, and small. Should it fail, the order itself will tell.
-                with suppress(FirmlyError, TimeoutError):
-                    async with asyncio.timeout(within_s):
-                        await lane.client.payment_key()
+                lane = await self._warmed(lane, within_s)
             yield lane.client
             whole = True
         finally:
@@ -109,6 +106,21 @@ class Lanes:
                 self.idle.append(lane)
             else:
                 await lane.client.http.aclose()
+
+    async def _warmed(self, lane: Lane, within_s: float | None) -> Lane:
+        """Ask for a key, which is public and small; where none came, return a new lane.
+
+        What came may have been meant for somebody else (408 to a connection that was idle for
+        long), and what comes next for this request: an order would take it for its own. Should
+        there be more amiss, the order itself will tell.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                await lane.client.payment_key()
+        except (FirmlyError, TimeoutError):
+            await lane.client.http.aclose()
+            return self._new()
+        return lane
 
     async def aclose(self) -> None:
         """Close every connection that is not in use."""

@@ -3,7 +3,7 @@
 - ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many; :func:`load` reads
   them back;
 - ``given``: :func:`from_events` makes them of anyone's times;
-- ``stored``: :func:`verify` looks whether files are as saved.
+- ``verified``: :func:`verify` looks whether files are as saved.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from firmly_nb.faces import show
 if TYPE_CHECKING:
     from firmly_nb.recordings.given import from_events
     from firmly_nb.recordings.recordings import Recording, Recordings, load
-    from firmly_nb.recordings.stored import verify
+    from firmly_nb.recordings.verified import verify
 
 __all__ = ["Recording", "Recordings", "from_events", "load", "verify"]
 
@@ -23,7 +23,7 @@ show(
     __name__,
     {
         "recordings": "Recording Recordings load",
-        "stored": "verify",
+        "verified": "verify",
         "given": "from_events",
     },
 )

@@ -232,7 +232,8 @@ def precision(rec: OneShown) -> str:
     events = rec.recorded.events
     if not events:
         return "no events"
-    clocks = " or ".join(CLOCKS[one] for one in sorted({event.clock for event in events}))
+    names = sorted({event.clock for event in events})
+    clocks = " or ".join(CLOCKS.get(name, printable(name)) for name in names)
     if (rec.caveats["code"] == BUFFERED).any():
         # The bound of a read says nothing of events that waited on their way.
         return f"{clocks}, events were gathered"

@@ -67,12 +67,11 @@ from firmly_nb.recordings.sources import (
     Selection,
 )
 from firmly_nb.schema import Table
-from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, at_once, read_rows
+from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, read_rows
 from firmly_nb.store.files import (
     KIND,
     KINDS,
     MANIFEST,
-    SOURCES,
     WRITING,
     NewerFormatError,
     StoreError,
@@ -80,9 +79,7 @@ from firmly_nb.store.files import (
     parts_on_disk,
     read_manifest,
 )
-from firmly_nb.store.files import STAGES as STAGES_FOLDER
 from firmly_nb.store.schema import STORED_EVENTS, arrow_schema, series
-from firmly_nb.store.stages import StageFiles
 from firmly_nb.store.write import recorded_of
 
 if TYPE_CHECKING:
@@ -94,7 +91,7 @@ if TYPE_CHECKING:
     from firmly_nb.latency.stages import StageBlocks
     from firmly_nb.recorder.records import Record, Recorded
     from firmly_nb.recordings.sources import OneOrder
-    from firmly_nb.store.files import Digest, Manifest
+    from firmly_nb.store.files import Manifest
 
     Positions = NDArray[np.int64]
 
@@ -635,92 +632,6 @@ def open_path(
     # One set is in order, and of one set no ids need be read.
     alone = len(sets) == 1 and not len(held)
     return (sets[0] if alone else Selection.joined([*sets, held], by_time=True)), warnings
-
-
-def verify(path: str | Path) -> pd.DataFrame:
-    """Look at each file of a saved set: whether it is what was saved, and fits the others.
-
-    Parameters
-    ----------
-    path
-        The folder of a saved set.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a file: ``file`` (below the folder), ``bytes`` (as saved) and ``state``:
-        ``as saved``, ``missing``, how it differs, or that it was saved without a SHA-256. A file
-        that is what was saved and contradicts the others says what loading says of it.
-
-    Raises
-    ------
-    StoreError
-        If there is no saved set, or its manifest cannot be read.
-    FileNotFoundError
-        If there is no such path.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> from firmly_nb import Order, Recordings, connect
-    >>> from firmly_nb.recordings import verify
-    >>> with TemporaryDirectory() as folder, connect(profile="instant") as lab:
-    ...     saved = Recordings([lab.place(Order.example(), progress=False)]).save(folder)
-    ...     verify(folder)["state"].tolist()
-    ['as saved', 'as saved', 'as saved', 'as saved']
-    """
-    root = Path(path)
-    manifest = read_manifest(root)
-    if manifest is None:
-        if not is_there(root):
-            raise no_such_path(path)
-        text = f"{root} has no {MANIFEST}. Pass the folder of a saved set."
-        raise coded_error(StoreError, "FNB406", text)
-    names = [f"{kind}/{part}" for kind in SOURCES for part in manifest.parts]
-    # Sets of older versions have no stages until somebody asks for these.
-    stages = (f"{STAGES_FOLDER}/{part}" for part in manifest.parts)
-    names += [name for name in stages if name in manifest.files]
-    known = [manifest.files.get(name) for name in names]
-    states = at_once(_state, [(root / name, d) for name, d in zip(names, known, strict=True)])
-    states = ["not what was written" if manifest.is_damaged else AS_SAVED, *map(str, states)]
-    told = _told_of(root, manifest)
-    for at, name in enumerate(["", *names]):
-        # Of the manifest's own folder what is said is that the set is not what it says.
-        mine = [text for text in told if text.startswith((f"{root / name}:", f"{root / name} "))]
-        if mine and states[at] in {AS_SAVED, NOT_KNOWN}:
-            states[at] = mine[0].removeprefix(str(root / name)).lstrip(": ")
-    return pd.DataFrame(
-        {
-            "file": pd.Series([MANIFEST, *names], dtype="str"),
-            "bytes": pd.Series([None, *(d and d.size for d in known)], dtype="Int64"),
-            "state": pd.Series(states, dtype="str"),
-        }
-    )
-
-
-AS_SAVED, NOT_KNOWN = "as saved", "not known: saved without a SHA-256"
-
-
-def _told_of(root: Path, manifest: Manifest) -> list[str]:
-    """Return what loading says of a set, once everything in it has been read."""
-    saves = () if manifest.is_damaged else manifest.saves
-    stored = StoredSet(root, manifest.parts, files=manifest.files, saves=saves)
-    stored.look()
-    StageFiles(stored, gain=False).check_durations()
-    return stored.warnings
-
-
-def _state(known: tuple[Path, Digest | None]) -> str:
-    path, digest = known
-    try:
-        check_is_file(path)
-        if digest is None:
-            return NOT_KNOWN
-        return digest.difference(path) or AS_SAVED
-    except FileNotFoundError:
-        return "missing"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
 
 
 def find(where: Path, warnings: list[str]) -> tuple[list[Path], list[Path]]:

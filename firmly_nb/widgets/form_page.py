@@ -24,7 +24,7 @@ from firmly_nb.background import submit
 from firmly_nb.display.messages import code_of, coded_error
 from firmly_nb.display.text import printable, short_name
 from firmly_nb.widgets.draft import CARD_RULES, MOST_TIMES
-from firmly_nb.widgets.frontend import module, style
+from firmly_nb.widgets.frontend import AtOnce, module, style
 from firmly_nb.widgets.presets import Presets
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def guarded(view: Any, action: Callable[[], object]) -> None:
         view.notice = f"{kind}{words_of(error)}"
 
 
-class FormView(anywidget.AnyWidget):
+class FormView(AtOnce, anywidget.AnyWidget):
     """Widget of the form. It shows the draft and tells what was pressed; it decides nothing.
 
     Attributes
@@ -145,7 +145,7 @@ class FormView(anywidget.AnyWidget):
         return "FormView()"
 
 
-class StripView(anywidget.AnyWidget):
+class StripView(AtOnce, anywidget.AnyWidget):
     """Widget of the strip on top: the environment, the code, the presets.
 
     Attributes

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from firmly_nb.outcomes import STAGE_LOOKS, TONES
 from firmly_nb.sweep.progress import in_notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 SHOW_EVERY_S = 0.1  # more often than this nobody can see
@@ -70,9 +71,10 @@ class Throttle:
                 return
             wait_s = self._last_s + self._every_s - time.monotonic()
             if wait_s > 0:
-                self._timer = threading.Timer(wait_s, self.now)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = threading.Timer(wait_s, self.now)
+                timer.daemon = True
+                timer.start()
+                self._timer = timer  # one that could not be started is not waited for
                 return
         self.now()
 
@@ -260,7 +262,21 @@ def _image_code() -> str:
 KINDS = {"a unicode string": "a text", "a boolean": "True or False", "an int": "a whole number"}
 
 
-class Fields(traitlets.HasTraits):
+class AtOnce(traitlets.HasTraits):
+    """Mixin of widgets that other threads change: each change counts and is sent at once.
+
+    While a page's own changes are taken, traitlets would hold back those of every thread. Where one
+    of the page's is refused, it would take all of them back: an order that ended meanwhile would be
+    under way for ever.
+    """
+
+    @contextmanager
+    def hold_trait_notifications(self) -> Iterator[None]:
+        """Hold nothing back."""
+        yield
+
+
+class Fields(AtOnce):
     """Mixin of widgets: a field that is set to another kind is met with a message with a code."""
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -31,6 +31,7 @@ from firmly_nb.sweep.run import AHEAD_S
 from firmly_nb.widgets.draft import SharedDraft
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
+    AtOnce,
     Heartbeat,
     Throttle,
     display_with_image,
@@ -103,7 +104,7 @@ class Field:
 
 
 @public
-class SweepPanel(anywidget.AnyWidget):
+class SweepPanel(AtOnce, anywidget.AnyWidget):
     """Form that places many orders, with counts and percentiles while they run.
 
     Set and read each field by its name (``panel.rate = "30/min"``). ``panel.sweep`` and

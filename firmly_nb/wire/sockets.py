@@ -103,6 +103,7 @@ class SocketChannel(Channel):
         self._reads_in_a_row = 0
         self._next_look: asyncio.TimerHandle
         self._sending = asyncio.Lock()
+        self._sent = 0  # bytes that the kernel took
         self._waiting: dict[asyncio.Future[None], Callable[[int], Any]] = {}
         self._receiving = False
 
@@ -186,7 +187,7 @@ class SocketChannel(Channel):
                 except (BlockingIOError, InterruptedError):
                     await self._wait(loop.add_writer, loop.remove_writer, deadline)
                     continue
-                rest = rest[sent:]
+                rest, self._sent = rest[sent:], self._sent + sent
 
     @override
     def send_now(self, data: bytes) -> None:
@@ -248,8 +249,8 @@ class SocketChannel(Channel):
     def extra_info(self, name: str) -> Any:
         if name == "last_read":
             return self.ledger.last
-        if name == "reads":
-            return self.ledger.count
+        if name in {"reads", "sent"}:
+            return self.ledger.count if name == "reads" else self._sent
         if name == "socket":
             return self._socket
         if name == "is_readable":

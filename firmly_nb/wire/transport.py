@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
 
+class NothingWrittenError(httpcore.WriteError):
+    """Write that failed before the kernel took a byte of it."""
+
+
 class StampingStream(httpcore.AsyncNetworkStream):
     """Connection as httpcore sees it, made by `StampingBackend`.
 
@@ -59,12 +63,14 @@ class StampingStream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's signature
         """Hand all bytes to the kernel."""
+        before = self._channel.extra_info("sent")
         try:
             await self._channel.send(buffer, _deadline(timeout))
         except DeadlinePassedError as error:
             raise httpcore.WriteTimeout(f"the peer took nothing for {timeout} s") from error
         except OSError as error:
-            raise httpcore.WriteError(str(error)) from error
+            is_none = self._channel.extra_info("sent") == before
+            raise (NothingWrittenError if is_none else httpcore.WriteError)(str(error)) from error
 
     async def aclose(self) -> None:
         """Close the connection; never waits, and may be called again."""
@@ -92,7 +98,8 @@ class StampingStream(httpcore.AsyncNetworkStream):
         """Return what is known under a name, or None.
 
         httpcore's names: ``ssl_object``, ``client_addr``, ``server_addr``, ``socket``,
-        ``is_readable``. Ours: ``last_read`` (a `Read` or None) and ``reads`` (int).
+        ``is_readable``. Ours: ``last_read`` (a `Read` or None), ``reads`` (int) and ``sent``
+        (bytes that the kernel took).
         """
         return self._channel.extra_info(info)
 

@@ -291,6 +291,7 @@ def test_names_that_are_words_damage_no_data(first, last):
         "url": "https://small.example.test/cart/order/line?page=1", "image": "https://a.test/line/",
         "line_items": [{"title": "Small Test Tee", "line_item_id": "line-1", "sku": "SMALL-TEST"}],
         "products": [{"title": "Test Cart", "description": "The small order line test"}],
+        "shipping_method_options": [{"description": "Small order", "estimated_delivery": "1 line"}],
     }  # fmt: skip
     assert mask_personal(data, values) == data
     for name in ("order-placed", "cart-created", "small_line.test"):
@@ -490,6 +491,14 @@ def test_names_below_three_characters_are_masked_with_their_first_name_only():
         ({"email": "a1@example.test"}, "mailbox a1 is full", "mailbox a1 is full"),
         ({"email": "info@example.test"}, "more info at info@example.test", "more info at ***"),
         ({"email": "adalovelace@example.test"}, "ADALOVELACE bounced", "*** bounced"),
+        ({"email": "info+a@shop.test"}, "info+b@shop.test, info+b@a.test", "***, info+b@a.test"),
+        (
+            {"email": "ada@shop.test"},
+            "ADA%2Bx.y%40Shop.test; nada+x@shop.test",
+            "***; nada+x@shop.test",
+        ),
+        ({"phone": "+1 206 555 0147"}, "ring 555-0147, not 15550147", "ring ***, not 15550147"),
+        ({"phone": "030 1234567"}, "123 45 67 of 123,45,67", "*** of 123,45,67"),
     ],
 )
 def test_a_part_that_tells_who_it_is_is_masked_alone(address, text, masked):

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import struct
+import threading
+from contextlib import suppress
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -224,6 +230,77 @@ async def test_an_error_of_our_own_still_leaves_an_end():
     assert (rec.outcome, rec.error.error) == ("transport_error", "KeyError")
     assert "the recorder failed" in rec.warnings[0]
     assert TOKEN not in str(rec._end)
+
+
+async def test_where_the_connection_was_reset_before_the_request_nothing_was_sent():
+    """A forwarded port with nobody behind it: the connection is there, and gone at once."""
+    records, reset = [], threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def behave():
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert begun.wait(60)
+        peer.close()
+        reset.set()
+
+    begun = threading.Event()
+
+    class WhileItIsReset:
+        """What an order's lease is asked right before its request, in the place of a lease."""
+
+        def check(self):
+            if records:
+                begun.set()
+                assert reset.wait(60)
+
+    server = threading.Thread(target=behave)
+    server.start()
+    lanes = Lanes(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        async with lanes.take(warm=False) as lane:
+            await record(replace(job(), lease=WhileItIsReset()), lane, records.append)
+    finally:
+        server.join()
+        listener.close()
+        await lanes.aclose()
+    rec = Recording(records)
+    assert (rec.outcome, rec.order_exists) == ("transport_error", "no")
+    assert rec.evidence == "nothing was sent"
+
+
+async def test_a_response_that_was_meant_for_another_request_is_not_taken_for_the_order():
+    """What a gateway says to a connection that was idle comes as the key is asked for."""
+    asked = []
+
+    def response(status, body):
+        head = f"HTTP/1.1 {status}\r\nContent-Type: text/event-stream\r\nContent-Length: "
+        return f"{head}{len(body)}\r\n\r\n".encode() + body
+
+    key = response("200 OK", b'{"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "k"}')
+    order = response("200 OK", event("order-placed", {"order": {"platform_order_number": "T-1"}}))
+    stale = response("408 Request Timeout", b"")
+
+    async def handle(reader, writer):
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                asked.append("key" if b"payment/key" in head else "order")
+                size = re.search(rb"(?i)content-length: ([0-9]+)", head)
+                await reader.readexactly(int(size[1]) if size else 0)
+                answer = key if asked[-1] == "key" else order
+                writer.write(stale + answer if asked == ["key", "order", "key"] else answer)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    lanes = Lanes(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        for _ in range(2):
+            records = []
+            async with lanes.take(warm=True) as lane:
+                await record(job(connection="warm"), lane, records.append)
+            assert Recording(records).order_number == "T-1"
+        await lanes.aclose()
+    assert asked == ["key", "order"] * 2
 
 
 async def test_where_the_start_cannot_be_told_nothing_is_sent():

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -263,9 +264,25 @@ def test_a_recorder_that_does_not_answer_a_cancel_is_not_waited_for(lab, until, 
     assert "the recorder did not respond" in lab.last.warnings[0]
 
 
+def test_an_order_whose_recorder_cannot_be_ended_has_an_end(lab, until, monkeypatch):
+    """It waits for a disk, say. The order stayed under way for whoever watched it."""
+    attempt, pid = stalled(lab, until), worker_of(lab).pid
+    os.kill(pid, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr("firmly_nb.recorder.process.CANCEL_TIMEOUT_S", 0.1)
+        for name in ("is_stopped", "_end_now"):
+            patch.setattr(f"firmly_nb.recorder.process.{name}", lambda _: None)
+        attempt.cancel()
+        until(lambda: attempt.done, "its end")
+    os.kill(pid, signal.SIGKILL)
+    assert (lab.last.outcome, lab.last.cut_off) == ("cancelled", False)
+    assert names(lab.last) == ["creating-cart", "item-added"]
+    assert lab.last.warnings == [f"cancelled by the analyst; {DID_NOT_RESPOND}"]
+
+
 def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeypatch):
     """The order's time is over, and nobody else would say so."""
-    monkeypatch.setattr("firmly_nb.recorder.process.LATE_S", 0.1)
+    monkeypatch.setattr("firmly_nb.recorder.process.SILENT_S", 0.1)
     lab.place(ORDER, progress=False)
     os.kill(worker_of(lab).pid, signal.SIGSTOP)
     with pytest.raises(RecorderError, match="did not respond and was ended") as caught:
@@ -274,25 +291,45 @@ def test_a_recorder_that_is_frozen_beyond_the_limit_is_ended(lab, until, monkeyp
     assert lab.place(ORDER, progress=False).outcome == "placed"
 
 
-@pytest.mark.parametrize(("left_s", "outcome"), [(0.0, "timeout"), (9.0, "transport_error")])
+@pytest.mark.parametrize("in_sweep", [False, True])
+@pytest.mark.parametrize(("is_over", "outcome"), [(True, "timeout"), (False, "transport_error")])
 def test_an_order_timed_out_whose_recorder_was_ended_after_its_own_limit(
-    lab, until, monkeypatch, left_s, outcome
+    lab, until, in_sweep, is_over, outcome
 ):
     """The recorder did not die by itself; it may have been ended for another order's sake."""
-    attempt = stalled(lab, until)
-    monkeypatch.setattr("firmly_nb.recorder.recorder.Job.left_s", lambda _: left_s)
-    worker_of(lab)._last_words.append(DID_NOT_RESPOND)
-    os.kill(worker_of(lab).pid, signal.SIGKILL)
-    rec = attempt.wait(None)
+    if in_sweep:  # its limit counts from its start, not from a call
+        sweep = lab.start_sweep(ORDER, count=1, headers={"x-sim-fault": "stall"})
+        until(lambda: open_orders(lab), "the order")
+    else:
+        sweep, attempt = None, stalled(lab, until)
+    [pending] = open_orders(lab)
+    assert (pending.job.deadline_ns is None) == in_sweep
+    if is_over:
+        pending.job = replace(pending.job, deadline_ns=None, planned_ns=None)
+        pending.begun_ns -= 121 * 10**9
+    pending.recorder.end()
+    rec = sweep.wait()[0] if sweep else attempt.wait(None)
     assert (rec.outcome, rec.order_exists) == (outcome, "unknown")
     assert names(rec) == ["creating-cart", "item-added"]
     assert rec.warnings == [DID_NOT_RESPOND]
     assert "after item-added" in repr(rec)
 
 
+def test_a_recorder_that_died_while_its_order_was_cancelled_was_not_ended(lab, until):
+    attempt = stalled(lab, until)
+    [pending] = open_orders(lab)
+    os.kill(worker_of(lab).pid, signal.SIGSTOP)
+    pending.cancelled = True
+    os.kill(worker_of(lab).pid, signal.SIGKILL)
+    until(lambda: attempt.done, "its end")
+    assert lab.last.warnings == [
+        "cancelled by the analyst; the recorder died before the end of the order"
+    ]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is frozen")
 def test_a_recorder_that_is_known_to_be_frozen_is_ended_at_the_limit(lab, monkeypatch):
-    monkeypatch.setattr("firmly_nb.recorder.process.LATE_S", 600.0)
+    monkeypatch.setattr("firmly_nb.recorder.process.SILENT_S", 600.0)
     lab.place(ORDER, progress=False)
     os.kill(worker_of(lab).pid, signal.SIGSTOP)
     with pytest.raises(RecorderError, match="Nothing was sent"):

@@ -177,6 +177,39 @@ def test_durations_that_are_not_those_of_the_events_are_found_by_verify(folder):
     assert OTHER_STAGES in wrong
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "words"),
+    [
+        ("events", "t_ms", -5.0, "t_ms -5.0 in 1 row"),
+        ("events", "uncertainty_us", float("inf"), "uncertainty_us inf in 1 row"),
+        ("events", "seq", 0, "seq 0 in 1 row"),
+        ("events", "clock", "sundial", "clock 'sundial'"),
+        ("orders", "order_latency_ms", -1.0, "order_latency_ms -1.0 in 1 row"),
+        ("orders", "outcome", "half_placed", "outcome 'half_placed'"),
+        ("orders", "order_exists", "perhaps", "order_exists 'perhaps'"),
+    ],
+)
+def test_verify_names_what_cannot_be_whoever_wrote_it(folder, kind, name, value, words):
+    rewrite(folder, kind, column(name, lambda v: [value, *v[1:]]))
+    states = verify(folder).set_index("file")["state"]
+    assert states[f"{part(folder, kind).relative_to(folder)}"] == f"impossible values: {words}"
+    # It is shown as it is, and does not keep the rest from being shown.
+    assert len([repr(one) for one in fnb.load(folder)]) == 8
+
+
+def test_sql_leaves_out_events_twice_where_no_hash_tells_that_they_were_saved_so(folder):
+    rewrite(folder, "events", one_twice)
+    found = fnb.load(folder)
+    assert found.relation("events").df().duplicated(["recording_id", "seq"]).any()
+    assert any(TWICE in state for state in verify(folder)["state"])
+    manifest = read_manifest(folder)  # as older versions wrote it
+    saves = tuple(replace(save, files={}) for save in manifest.saves)
+    write_manifest(folder, replace(manifest, saves=saves))
+    found = fnb.load(folder)
+    assert not found.relation("events").df().duplicated(["recording_id", "seq"]).any()
+    assert any(TWICE in text for text in found.warnings)
+
+
 def test_an_order_that_two_parts_have_is_there_once(folder, tmp_path):
     fnb.Recordings([placed(1, started_at_ns=1_790_000_000 * 10**9 + 500)]).save(tmp_path / "other")
     for kind in ("orders", "events", "stages"):

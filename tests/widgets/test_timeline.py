@@ -201,6 +201,18 @@ def test_an_end_in_another_thread_than_its_start_is_fine(sent):
     assert len(timeline.recordings) == 1
 
 
+def test_an_end_that_comes_while_a_page_is_refused_something_stays(monkeypatch):
+    """With the page's own change traitlets took the end back: it was under way for ever."""
+    timeline = Timeline()
+    feed, (*before, end) = timeline.feed, order()
+    for record in before:
+        feed(record)
+    monkeypatch.setattr(timeline, "recording", lambda _: feed(end))  # while it is looked for
+    with pytest.raises(traitlets.TraitError, match="has no order 'nope'"):
+        timeline.set_state({"selected": {"recording_id": "nope"}})
+    assert (timeline._live, len(timeline._recent)) == ([], 1)
+
+
 def test_what_an_event_carried_goes_only_to_those_who_ask(sent):
     records = order()
     records[2] = replace(records[2], data={"cart": {"cart_id": "canary-in-the-cart"}})
