@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.api.flow import Flow
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
+    from firmly_nb.connect import connect
     from firmly_nb.environments import GuardError
-    from firmly_nb.lab import Lab, connect
+    from firmly_nb.lab import Lab
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recordings.given import from_events
     from firmly_nb.recordings.recordings import Recording, Recordings, load
@@ -89,8 +90,9 @@ show(
         "api.errors": "FirmlyError",
         "api.flow": "Flow",
         "api.models": "Address Card InvalidOrder Item Order",
+        "connect": "connect",
         "environments": "GuardError",
-        "lab": "Lab connect",
+        "lab": "Lab",
         "nested": "allow_nested_loops",
         "recordings.recordings": "Recording Recordings load",
         "recordings.given": "from_events",

@@ -49,7 +49,7 @@ HELD = [
     import_module("firmly_nb.recordings.show").Charts,
     import_module("firmly_nb.widgets.order_run").OrderRun,
     import_module("firmly_nb.conformance.result").Conformance,
-    import_module("firmly_nb.lab").Attempt,
+    import_module("firmly_nb.attempt").Attempt,
 ]
 # Whatever is passed by name is a column, a filter or a field there: those have tests of their own.
 TAKE_ANY_NAME = {
@@ -152,11 +152,11 @@ def test_functions_travel_between_processes_and_stay_the_same():
 def test_doctests_of_what_answers_for_itself_are_still_found():
     said = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
-         "firmly_nb/carts/paths.py", "firmly_nb/lab.py"],
+         "firmly_nb/carts/paths.py", "firmly_nb/connect.py", "firmly_nb/lab.py"],
         capture_output=True, text=True, timeout=200, check=False,
     ).stdout  # fmt: skip
     assert "firmly_nb.lab.Lab.settle" in said
-    assert "firmly_nb.lab.connect" in said
+    assert "firmly_nb.connect.connect" in said
 
 
 # What people do wrong, and what they read. Each message whole, without its code.

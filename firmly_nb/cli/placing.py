@@ -50,7 +50,8 @@ from firmly_nb.outcomes import (
 if TYPE_CHECKING:
     from distributed import Client
 
-    from firmly_nb.lab import Lab, PlaceOptions
+    from firmly_nb.lab import Lab
+    from firmly_nb.options import PlaceOptions
     from firmly_nb.recordings.recordings import Recording, Recordings
     from firmly_nb.sweep.sweep import Sweep
 

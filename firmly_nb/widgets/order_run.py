@@ -40,7 +40,8 @@ from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from firmly_nb.lab import Attempt, Lab
+    from firmly_nb.attempt import Attempt
+    from firmly_nb.lab import Lab
     from firmly_nb.recorder.records import Record
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.form_page import FormView
