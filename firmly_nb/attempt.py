@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from firmly_nb.background import Patience, Running, check_thread, follow, follow_async
 from firmly_nb.display.arguments import public
-from firmly_nb.display.text import number, printable
+from firmly_nb.display.text import encodable, number, printable
 from firmly_nb.engine import said_of_interrupted
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recordings.recordings import Recording
@@ -158,5 +158,4 @@ class EventLines:
             self.out.flush()
 
     def _print(self, line: str) -> None:
-        encoding = getattr(self.out, "encoding", None) or "utf-8"
-        print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)
+        print(encodable(line, getattr(self.out, "encoding", None)), file=self.out, flush=True)

@@ -191,7 +191,7 @@ MISTAKES = {
     "lab.sweep(order, cuont=5)": "Unknown option 'cuont' for sweep(). Did you mean count?",
     "lab.sweep(count=5)": "sweep() needs orders. Write sweep(orders=...).",
     "lab.sweep(order, count=-5)": (
-        "count must be a whole number from 1 to 10,000,000, got -5. Try count=20."
+        "count must be a whole number from 1 to 10\u202f000\u202f000, got -5. Try count=20."
     ),
     "lab.sweep(order, count=1, seed=10**30)": (
         "seed must be a whole number up to 9223372036854775807, got "
@@ -348,8 +348,8 @@ def test_a_mistake_is_met_with_these_words(mistake, at_hand, tmp_path, monkeypat
             ("Invalid value for '--count': must be a whole number, got 'x'. "
              "See firmly-nb sweep --help."),
         ),
-        ("sweep --count -3", ("--count must be a whole number from 1 to 10,000,000, got -3. "
-                              "Try --count 20.")),
+        ("sweep --count -3", ("--count must be a whole number from 1 to 10\u202f000\u202f000, "
+                              "got -3. Try --count 20.")),
         ("explain", "Missing argument 'code'. See firmly-nb explain --help."),
         ("place --card vsia", "Unknown test card 'vsia'. Did you mean visa?"),
         ("place --environment stagin", "Unknown environment 'stagin'. Did you mean 'staging'?"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 THIN_SPACE = "\u202f"  # in thousands; no line ends there
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
+# For plain text, and streams whose encoding has not more.
+PLAIN = {ord(THIN_SPACE): " ", ord(UNIT_SPACE): " ", ord("µ"): "u", ord("∞"): "inf"}
 UNKNOWN = "-"
 SIGNIFICANT, MOST_DECIMALS = 3, 2
 MOST_SHARE_DECIMALS = 6
@@ -360,6 +362,22 @@ def printable(text: object, longest: int = LONGEST) -> str:
         return line
     kept = (THIN_SPACE, UNIT_SPACE)
     return "".join(char if char.isprintable() or char in kept else HIDDEN for char in line)
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    r"""Return a text as a stream of this encoding can have it: printing it does not fail.
+
+    Examples
+    --------
+    >>> encodable("1\u202f204\u00a0ms ▇", "ascii"), encodable("▇", None)
+    ('1 204 ms ?', '▇')
+    """
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def short_name(text: object, longest: int = LONGEST_NAME) -> str:

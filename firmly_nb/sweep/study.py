@@ -555,9 +555,9 @@ def study(
     else:
         file = _new(benches, asked, [list(kind_of(one.order)) for one in variants])
     if file.budget["orders"] is not None and file.budget["orders"] < 2 * file.count:
-        text = f"The comparison places up to {2 * file.count:,} orders, and its budget is"
+        text = f"The comparison places up to {counted(2 * file.count)} orders, and its budget is"
         todo = f"Pass a smaller count, or budget=fnb.Budget(orders={2 * file.count})."
-        text = f"{text} {file.budget['orders']:,}. {todo} Nothing was sent."
+        text = f"{text} {counted(file.budget['orders'])}. {todo} Nothing was sent."
         raise coded_error(BudgetError, "FNB518", text)
     found = Study(benches, variants, file, card, arguments)
     if resumed is not None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import firmly_nb
 from firmly_nb.display.text import (
     THIN_SPACE,
     UNIT_SPACE,
@@ -18,6 +21,7 @@ from firmly_nb.display.text import (
     as_plotly,
     cut,
     duration,
+    encodable,
     interval,
     number,
     percent,
@@ -170,3 +174,20 @@ def test_a_share_looks_like_none_or_all_only_where_it_is(share):
 def test_what_is_left_out_is_counted():
     assert and_more(4950, "line") == f"… and 4{THIN_SPACE}950 more lines"
     assert and_more(-3, "line") == ""
+
+
+def test_thousands_are_grouped_in_one_place():
+    # Plotly's own formats follow the separators of the chart's layout.
+    package = Path(firmly_nb.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"(?<![{%])\{[^{}]*:,[.\w]*\}", path.read_text("utf-8"))
+    }
+    assert found == {"display/text.py"}
+
+
+def test_a_stream_gets_what_it_can_write():
+    said = f"1{THIN_SPACE}204{UNIT_SPACE}ms ▇ é"
+    assert encodable(said, "utf-8") == said
+    assert encodable(said, "latin-1") == "1 204 ms ? é"
