@@ -26,6 +26,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, stage_look, time_axis
 from firmly_nb.display.text import (
+    as_hover,
     as_plotly,
     count,
     duration,
@@ -245,7 +246,7 @@ def _beside(row: dict[Any, Any], index: int) -> dict[str, Any]:
 
 
 def _row_words(row: dict[Any, Any]) -> str:
-    parts = [f"<b>{as_plotly(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
+    parts = [f"<b>{as_hover(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
     for name in ("p50", "p90", "p95"):
         low, high = row[f"{name}_low_ms"], row[f"{name}_high_ms"]
         middle = row[f"{name}_ms"]
@@ -290,7 +291,7 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
     y = level + RIDGE_HEIGHT * height
-    hover = f"{as_plotly(name)}, {count(len(values), 'order')}"
+    hover = f"{as_hover(name)}, {count(len(values), 'order')}"
     base = go.Scatter(
         x=x, y=np.full(len(x), level), mode="lines", line={"width": 0}, hoverinfo="skip"
     )
@@ -329,7 +330,7 @@ def _rug(values: Floats, height: float, name: str, size_px: int) -> Any:
         mode="markers",
         marker={"symbol": "line-ns", "size": size_px, "line": {"width": 1.4, "color": LIGHT.ink}},
         hovertext=durations(values),
-        hovertemplate=f"{as_plotly(name)} %{{hovertext}}<extra></extra>",
+        hovertemplate=f"{as_hover(name)} %{{hovertext}}<extra></extra>",
     )
 
 

@@ -17,9 +17,11 @@ from firmly_nb.display.text import (
     THIN_SPACE,
     UNIT_SPACE,
     and_more,
+    as_hover,
     as_html,
     as_plotly,
     cut,
+    cut_middle,
     duration,
     encodable,
     interval,
@@ -27,6 +29,7 @@ from firmly_nb.display.text import (
     percent,
     plotly_lines,
     printable,
+    short_name,
     uncertainty,
 )
 
@@ -95,7 +98,7 @@ def test_plotly_finds_no_markup_no_template_and_no_tex(text, longest):
     shown = as_plotly(text, longest)
     assert not set(shown) & set("<>$")
     assert "%{" not in shown
-    assert Read(shown).text == printable(text, longest)
+    assert Read(shown).text == short_name(text, longest)
 
 
 @given(ANY, st.integers(5, 60))
@@ -117,6 +120,26 @@ def test_a_cut_is_shown_and_parts_no_mark_from_its_letter(text, longest):
     assert text.startswith(kept)
     follows = text[len(kept)]
     assert not kept or not unicodedata.category(follows).startswith("M")
+
+
+@given(ANY, LENGTH)
+def test_a_name_keeps_its_begin_and_its_end(text, longest):
+    shown = cut_middle(text, longest)
+    if len(text) <= longest:
+        assert shown == text
+        return
+    assert len(shown) <= longest
+    parts = [(shown[:at], shown[at + 1 :]) for at, letter in enumerate(shown) if letter == "…"]
+    begin, end = next(two for two in parts if text.startswith(two[0]) and text.endswith(two[1]))
+    assert begin or longest <= 1
+    assert not unicodedata.category(end[:1] or " ").startswith("M")
+
+
+def test_long_names_that_differ_in_their_ends_look_different():
+    names = [f"{'payment-authorised-by-' * 5}bank-{bank}" for bank in "ab"]
+    assert len(set(map(short_name, names))) == len(set(map(as_plotly, names))) == 2
+    assert [as_hover(name).replace("<br>", "") for name in names] == names
+    assert max(map(len, as_hover(names[0]).split("<br>"))) <= 40
 
 
 @pytest.mark.parametrize(
