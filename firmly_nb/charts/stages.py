@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ROW_PX = 62
-RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.86, 1.6
+# Above a hill is room for the name of its row, where there is none beside it.
+RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.70, 1.6
 # Fewer times than this have no median and no hill that means anything.
 FEWEST_IN_A_HILL = 6
 STROKE_PX = 12
@@ -89,7 +90,7 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
 def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     """Draw the spread of each stage's time, one hill above the other, on one logarithmic axis.
 
-    Few orders are drawn one by one under their hill.
+    Few orders are drawn one by one at the foot of their hill.
     """
     question = "How much does each stage vary?"
     found = _durations(known(stages, orders), orders)
@@ -286,7 +287,7 @@ def _median_said(row: dict[Any, Any]) -> str:
 
 def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) -> list[Any]:
     if len(values) < FEWEST_IN_A_HILL:
-        return [_rug(values, level, name, STROKE_PX)]
+        return [_rug(values, level + 0.1, name, STROKE_PX)]
     colour = stage_look(name, ends)["color"]
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
@@ -319,7 +320,7 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
         base,
         hill,
         median,
-        *([_rug(values, level - 0.08, name, 5)] if len(values) <= FEW_POINTS else []),
+        *([_rug(values, level + 0.05, name, 5)] if len(values) <= FEW_POINTS else []),
     ]
 
 
