@@ -673,6 +673,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``domain`` is not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -702,6 +704,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``handle`` is empty, or ``domain`` not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -735,6 +739,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If the handle is empty, or the domain not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         TypeError
@@ -768,6 +774,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``query`` has no words; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -800,6 +808,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``of`` is neither a host name nor a recording; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError

@@ -208,6 +208,23 @@ MISTAKES = {
         "session() takes no argument by place, got 1 argument. Write session(renew=...)."
     ),
     "lab.close('now')": "close() takes no argument by place, got 1 argument. Remove it.",
+    "lab.products('')": (
+        "domain must be the host name of a merchant, got ''. Example: staging.luma.gift. Nothing "
+        "was sent."
+    ),
+    "lab.cart('https://staging.luma.gift/')": (
+        "domain must be the host name of a merchant, got 'https://staging.luma.gift/'. Example: "
+        "staging.luma.gift. Nothing was sent."
+    ),
+    "lab.variants(' ')": (
+        "handle must name a product, got ' '. List them with lab.products(). Nothing was sent."
+    ),
+    "lab.search('')": (
+        "query must have words to search for, got ''. Try lab.search(\"hoodie\"). Nothing was sent."
+    ),
+    "lab.flow('')": (
+        "The order names no merchant. Example: staging.luma.gift. Nothing was sent."
+    ),
     "lab.variants()": "variants() needs handle. Write variants(handle=...).",
     "lab.products('\\ud800')": (
         "domain has the character '\\ud800', which cannot be written. Remove it from domain."
