@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from firmly_nb.lab import Lab
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recordings.given import from_events
-    from firmly_nb.recordings.recordings import Recording, Recordings, load
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings, load
     from firmly_nb.report.report import report
     from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.plan import grid
@@ -94,7 +95,8 @@ show(
         "environments": "GuardError",
         "lab": "Lab",
         "nested": "allow_nested_loops",
-        "recordings.recordings": "Recording Recordings load",
+        "recordings.recording": "Recording",
+        "recordings.recordings": "Recordings load",
         "recordings.given": "from_events",
         "report.report": "report",
         "sweep.budget": "Budget",

@@ -12,7 +12,7 @@ from firmly_nb.display.arguments import public
 from firmly_nb.display.text import encodable, number, printable
 from firmly_nb.engine import said_of_interrupted
 from firmly_nb.recorder.records import End, Event, Start
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.engine import Bench
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 
 Answer = TypeVar("Answer")

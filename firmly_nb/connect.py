@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from firmly_nb.exchange.tape import Taped
     from firmly_nb.reach import Reach
-    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sim.server import Simulator
 
 

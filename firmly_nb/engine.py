@@ -49,7 +49,7 @@ from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns

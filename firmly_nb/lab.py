@@ -47,7 +47,7 @@ from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
 from firmly_nb.options import Options, PlaceOptions, options_of
 from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
     from firmly_nb.lab import Lab
     from firmly_nb.options import PlaceOptions
-    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sweep.sweep import Sweep
 
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}

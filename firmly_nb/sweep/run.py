@@ -23,7 +23,7 @@ from firmly_nb.outcomes import ANSWERED, NO, YES
 from firmly_nb.recorder.process import Recalled, RecorderError
 from firmly_nb.recorder.records import End, Record, Start, recorded, start_of
 from firmly_nb.recorder.tables import headline_ms, order_row
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
 from firmly_nb.sweep.plan import Kind, StandIn, find_stand_ins, kind_of, settled
 from firmly_nb.sweep.progress import Counts, Point, Progress, State

@@ -35,7 +35,8 @@ from firmly_nb.latency.questions import UNDECIDED
 from firmly_nb.latency.verdict import NOT_ATTRIBUTABLE, points
 from firmly_nb.options import checked_run_id
 from firmly_nb.recorder.records import checked_fields
-from firmly_nb.recordings.recordings import Recording, Recordings, as_recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings, as_recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.pace import MAX_COUNT, per_second
 from firmly_nb.sweep.plan import (

@@ -27,7 +27,8 @@ from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.options import Options, check_tags, checked_run_id, options_of
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.tables import HOSTS
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.cluster import check_client
 from firmly_nb.sweep.fleet import Fleet

@@ -36,7 +36,7 @@ from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import as_html, printable
 from firmly_nb.display.text import count as count_of
 from firmly_nb.outcomes import NO, PLACED, YES
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.recordings.show import existence, outcome_word
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,

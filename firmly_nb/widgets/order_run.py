@@ -32,7 +32,7 @@ from firmly_nb.outcomes import (
 )
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.tables import headline_ms
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.recordings.show import answer_of, look_of, outcome_word
 from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from firmly_nb.attempt import Attempt
     from firmly_nb.lab import Lab
     from firmly_nb.recorder.records import Record
+    from firmly_nb.recordings.recording import Recording
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.form_page import FormView
     from firmly_nb.widgets.timeline import Timeline

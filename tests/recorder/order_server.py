@@ -13,7 +13,7 @@ from firmly_nb.api.secrets import SecretStr
 from firmly_nb.recorder.recorder import Job, record
 from firmly_nb.recorder.records import Event, Start
 from firmly_nb.recorder.worker import Lanes
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"

@@ -38,7 +38,7 @@ from firmly_nb.recorder.records import (
     status_beside,
     tellable,
 )
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -253,7 +253,7 @@ def test_tables_of_large_events_are_not_kept():
 
     look()  # what is imported and cached once is no part of it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firmly_nb.recordings.recordings.LARGEST_KEPT_BYTES", len(text) // 2)
+        patch.setattr("firmly_nb.recordings.recording.LARGEST_KEPT_BYTES", len(text) // 2)
         kept, _ = kept_bytes(look)
     assert kept < 3 * len(text)
 
