@@ -15,7 +15,7 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.display.text import PLAIN, duration, printable, uncertainty
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
 from firmly_nb.outcomes import outcome
-from firmly_nb.recorder.records import masked_text
+from firmly_nb.recorder.masking import masked_text
 from firmly_nb.recorder.tables import last_snapshot
 
 if TYPE_CHECKING:

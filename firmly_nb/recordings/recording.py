@@ -12,7 +12,8 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, wrong_type
 from firmly_nb.outcomes import EXTERNAL
-from firmly_nb.recorder.records import Record, Recorded, began_ns, recorded
+from firmly_nb.recorder.endings import recorded
+from firmly_nb.recorder.records import Record, Recorded, began_ns
 from firmly_nb.recorder.tables import (
     EVENT_TIMES,
     EVENTS,
@@ -27,13 +28,7 @@ from firmly_nb.recorder.tables import (
     last_unread,
     order_row,
 )
-from firmly_nb.recordings.show import (
-    Shown,
-    Waterfall,
-    judged,
-    recording_html,
-    recording_text,
-)
+from firmly_nb.recordings.show import Shown, Waterfall, judged, recording_html, recording_text
 from firmly_nb.recordings.sources import Held, Selection, recorded_stages
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from firmly_nb.display.text import capital, there_are
 from firmly_nb.latency.stages import STAGES
 from firmly_nb.outcomes import KNOWN as OUTCOMES
 from firmly_nb.outcomes import NO, UNKNOWN, YES
-from firmly_nb.recorder.records import Recorded, shareable, tellable
+from firmly_nb.recorder.masking import shareable, tellable
+from firmly_nb.recorder.records import Recorded
 from firmly_nb.recorder.tables import EVENT_TIMES, EVENTS, HEADERS, ORDERS
 from firmly_nb.recordings.recording import OneOrMany, Recording, caveats_of
 from firmly_nb.recordings.show import Charts, recordings_html, recordings_text

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.recorder.recorder import Job, record
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.recorder import record
 from firmly_nb.recorder.records import Event, Start
 from firmly_nb.recorder.worker import Lanes
 from firmly_nb.recordings.recording import Recording

@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmly_nb.api.beside import error_beside, status_beside
 from firmly_nb.api.secrets import Secret
 from firmly_nb.recorder import process
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.masking import masked, tellable
 from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import (
     LARGE_BYTES,
     End,
@@ -32,11 +34,7 @@ from firmly_nb.recorder.records import (
     decode,
     encode,
     encode_line,
-    error_beside,
-    masked,
     outline,
-    status_beside,
-    tellable,
 )
 from firmly_nb.recordings.recording import Recording
 
