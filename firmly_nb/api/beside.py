@@ -1,4 +1,4 @@
-"""What the data of a success says besides its number: an error, or a status that denies it."""
+"""Errors and statuses in the data of a success, beside its number: they deny that it is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an order ended as far as its events say: told by their names, and by what is in them.
+"""Endings of orders as their events tell them: by their names, and by what is in them.
 
 The recorder asks it of each event as it comes; tables, and recordings that were cut off, of all.
 """
