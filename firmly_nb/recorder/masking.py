@@ -32,6 +32,7 @@ def masked(record: AnyRecord, start: Start) -> AnyRecord:
 
     Examples
     --------
+    >>> from firmly_nb.recorder import End, Start
     >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
     >>> masked(End("incomplete", 0, error_description="no street for Ada"), start)
     ... # doctest: +ELLIPSIS
@@ -85,6 +86,7 @@ def shareable(order: Recorded) -> Recorded:
 
     Examples
     --------
+    >>> from firmly_nb.recorder import End, Start
     >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
     >>> end = End("incomplete", 0, error_description="no street for Ada")
     >>> shareable(Recorded(start, [], end)).end.error_description
@@ -112,6 +114,7 @@ def tellable(order: Recorded) -> Recorded:
 
     Examples
     --------
+    >>> from firmly_nb.recorder import End, Start
     >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
     >>> tellable(Recorded(start, [], End("incomplete", 0, unfinished="to Ada"))).end.unfinished
     'to ***'
@@ -136,6 +139,7 @@ def masked_text(text: str, start: Start) -> str:
 
     Examples
     --------
+    >>> from firmly_nb.recorder import End, Start
     >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
     >>> masked_text("cart of ADA", start)
     'cart of ***'
