@@ -10,6 +10,7 @@ import sys
 import time
 
 import firmly_nb as fnb
+import firmly_nb.attempt
 import firmly_nb.lab
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     """Order until stopped."""
     isolated = sys.argv[1] == "isolated"
     firmly_nb.lab.EventLines = Shown
-    firmly_nb.lab.SHOW_EVERY_S = 0.001
+    firmly_nb.attempt.SHOW_EVERY_S = 0.001
     with fnb.connect(profile="calm") as lab:
         order = fnb.Order.example()
         lab.place(order, progress=False, isolated=isolated)

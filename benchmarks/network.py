@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmly_nb.api.secrets import SecretStr
+from firmly_nb.recorder.job import Job
 from firmly_nb.recorder.process import WorkerProcess
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import Event, Start
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-network.md"

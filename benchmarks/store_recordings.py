@@ -13,7 +13,7 @@ import orjson
 
 from benchmarks.carts import carts
 from firmly_nb.recorder.records import End, Event, Phases, Record, Start
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -72,7 +72,7 @@ stream({events}, 200)
 LARGE = """
 from dataclasses import replace
 from firmly_nb.recorder.records import Event
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 start, *_, end = warm.records()
 told = {1: "creating-cart", 2: "item-added", 3: "shipping-updated", 100_000: "order-placed"}
 many = [Event(n, told.get(n, "tick"), {}, n * 100_000, n, "kernel", 20.0, n, False, 5.0, 8)
@@ -82,7 +82,7 @@ timeline.add(Recording([replace(start, recording_id="large"), *many,
 """
 CROWD = """
 from dataclasses import replace
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 start, *rest = warm.records()
 for number in range(300):
     timeline.add(Recording([replace(start, recording_id=f"copy {number}"), *rest]))

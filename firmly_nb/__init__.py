@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from firmly_nb.api.errors import FirmlyError
     from firmly_nb.api.flow import Flow
     from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
+    from firmly_nb.connect import connect
     from firmly_nb.environments import GuardError
-    from firmly_nb.lab import Lab, connect
+    from firmly_nb.lab import Lab
     from firmly_nb.nested import allow_nested_loops
     from firmly_nb.recordings.given import from_events
-    from firmly_nb.recordings.recordings import Recording, Recordings, load
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings, load
     from firmly_nb.report.report import report
     from firmly_nb.sweep.budget import Budget
     from firmly_nb.sweep.plan import grid
@@ -89,10 +91,12 @@ show(
         "api.errors": "FirmlyError",
         "api.flow": "Flow",
         "api.models": "Address Card InvalidOrder Item Order",
+        "connect": "connect",
         "environments": "GuardError",
-        "lab": "Lab connect",
+        "lab": "Lab",
         "nested": "allow_nested_loops",
-        "recordings.recordings": "Recording Recordings load",
+        "recordings.recording": "Recording",
+        "recordings.recordings": "Recordings load",
         "recordings.given": "from_events",
         "report.report": "report",
         "sweep.budget": "Budget",

@@ -18,7 +18,7 @@ from firmly_nb.api.flow import lines_of
 from firmly_nb.api.models import Address
 from firmly_nb.api.personal import personal_values
 from firmly_nb.outcomes import CANCELLED
-from firmly_nb.recorder.recorder import Call, Job
+from firmly_nb.recorder.job import Call, Job
 from firmly_nb.recorder.records import End, Event, Start
 
 if TYPE_CHECKING:

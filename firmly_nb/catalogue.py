@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from firmly_nb.api.models import InvalidOrder, Item
+from firmly_nb.api.models import InvalidOrder, Item, bare_domain
 from firmly_nb.api.money import money_text, read_money
 from firmly_nb.api.secrets import redact
 from firmly_nb.api.values import whole_number
 from firmly_nb.devices import once_more
-from firmly_nb.display.messages import coded_error, wrong_type
+from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import printable
 from firmly_nb.environments import DEMO_MERCHANT
 from firmly_nb.schema import Column, Table
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.secrets import SecretStr
     from firmly_nb.engine import Bench
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 
 Answer = TypeVar("Answer")
@@ -85,6 +85,26 @@ def _asked_anew(
     return asked
 
 
+def _merchant(domain: str) -> str:
+    """Return the host name of a merchant; another text would be another path of the API."""
+    try:
+        return bare_domain(domain)
+    except ValueError:
+        text = f"domain must be the host name of a merchant, got {quoted(domain)}"
+        raise _nothing_to_ask(f"{text}. Example: {DEMO_MERCHANT}.") from None
+
+
+def _handle(handle: str) -> str:
+    if handle.strip():
+        return handle
+    text = f"handle must name a product, got {quoted(handle)}. List them with lab.products()."
+    raise _nothing_to_ask(text)
+
+
+def _nothing_to_ask(text: str) -> ValueError:
+    return coded_error(ValueError, "FNB118", f"{text} Nothing was sent.")
+
+
 async def session(bench: Bench, *, renew: bool) -> pd.Series[Any]:
     """Return what may be shown of the first free device's session."""
     import pandas as pd
@@ -106,6 +126,7 @@ async def public_key(bench: Bench) -> dict[str, Any]:
 @_asked_anew
 async def products(bench: Bench, domain: str) -> pd.DataFrame:
     """List a merchant's products, all pages."""
+    domain = _merchant(domain)
     found: list[Any] = []
     before: list[Any] = []
     async with bench.devices().take() as device:
@@ -135,6 +156,7 @@ async def products(bench: Bench, domain: str) -> pd.DataFrame:
 @_asked_anew
 async def variants(bench: Bench, domain: str, handle: str) -> pd.DataFrame:
     """List what can be ordered of a product."""
+    domain, handle = _merchant(domain), _handle(handle)
     async with bench.devices().take() as device:
         product = await bench.client().product(domain, handle, device.session.access_token)
     names = _option_names(product.get("variant_option_values"))
@@ -171,17 +193,21 @@ async def item(bench: Bench, product: Any, domain: str | None, quantity: int) ->
     if not isinstance(handle, str):
         wanted = "a handle, or a row of lab.products() or lab.search()"
         raise wrong_type("product", wanted, product, "lab.item(lab.products().iloc[0])")
-    where = domain or (str(row["domain"]) if row is not None else DEMO_MERCHANT)
-    for variant in _rows(await variants(bench, where, handle)):
+    if domain is None:
+        domain = str(row["domain"]) if row is not None else DEMO_MERCHANT
+    for variant in _rows(await variants(bench, domain, handle)):
         if variant["available"] is not False and variant["add_to_cart_ref"]:
             return Item.of(variant, quantity)
-    text = f"{printable(where)} has no variant of {printable(handle)} that can be ordered now."
+    text = f"{printable(domain)} has no variant of {printable(handle)} that can be ordered now."
     raise coded_error(LookupError, "FNB113", f"{text} Choose another from lab.products().")
 
 
 @_asked_anew
 async def search(bench: Bench, query: str, filters: dict[str, Any]) -> pd.DataFrame:
     """Search products over all merchants."""
+    if not query.strip():
+        text = f"query must have words to search for, got {quoted(query)}"
+        raise _nothing_to_ask(f'{text}. Try lab.search("hoodie").')
     async with bench.devices().take() as device:
         found = await bench.client().search(query, device.session.access_token, filters)
     return FOUND.frame(
@@ -208,7 +234,7 @@ async def cart(bench: Bench, of: str | Recording) -> dict[str, Any]:
     LookupError
         If the order was not placed in this lab.
     """
-    devices, domain = bench.devices(), of if isinstance(of, str) else of.domain
+    devices, domain = bench.devices(), _merchant(of) if isinstance(of, str) else of.domain
 
     async def ask(token: SecretStr) -> dict[str, Any]:
         answer: dict[str, Any] = redact(await bench.client().cart(domain, token))

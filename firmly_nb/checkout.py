@@ -23,7 +23,7 @@ from firmly_nb.docstrings import tells_twins
 from firmly_nb.engine import said_of_interrupted
 from firmly_nb.environments import guard
 from firmly_nb.options import options_of
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.client import FirmlyClient, Session
     from firmly_nb.api.secrets import SecretStr
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 # A token must outlive the order that is placed with it.
 RENEW_BEFORE_S = 180.0

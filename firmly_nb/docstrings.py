@@ -56,6 +56,12 @@ def entries(section: str) -> dict[str, str]:
     return {name: meaning for name, meaning in found.items() if name}
 
 
+def meanings_of(*documented: Any) -> dict[str, str]:
+    """Return the meaning of each attribute that the docstrings of these classes name."""
+    found = [parted(each.__doc__ or "").get("Attributes", "") for each in documented]
+    return {name: said for section in found for name, said in entries(section).items()}
+
+
 def takes_options(
     names: Any, defaults: Mapping[str, Any], meanings: Mapping[str, str]
 ) -> Callable[[Call], Call]:

@@ -43,13 +43,13 @@ from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.text import full_stop, printable, short_name
 from firmly_nb.options import Options
 from firmly_nb.outcomes import ANSWERED, PLACED, UNKNOWN, YES, judge_cart
+from firmly_nb.recorder.job import Job
 from firmly_nb.recorder.journal import Journal, JournalError, append_record, find_journal
 from firmly_nb.recorder.process import Recalled, WorkerProcess
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Record, Settled, Start, written_with
 from firmly_nb.recorder.tables import judgement, last_snapshot
 from firmly_nb.recorder.worker import Lanes, record_over
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.recordings.show import answer_of
 from firmly_nb.settings_file import FILE, FileSettings
 from firmly_nb.wire.stamps import monotonic_ns

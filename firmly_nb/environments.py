@@ -300,6 +300,9 @@ def guard(
     """
     for url in (environment.api_url, environment.card_url):
         check_host(url)
+    if not domain.strip():
+        text = f"The order names no merchant. Example: {DEMO_MERCHANT}. Nothing was sent."
+        raise coded_error(GuardError, "FNB118", text)
     if domain not in environment.allow_domains and environment.replay:
         listed = ", ".join(sorted(environment.allow_domains)[:5])
         raise coded_error(

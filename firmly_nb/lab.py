@@ -1,6 +1,6 @@
-"""``connect()`` and ``Lab``: everything that a lab can be asked.
+"""``Lab``: everything that a lab can be asked.
 
-- ``place``, ``start``: one order, waited for or left running (:class:`Attempt`);
+- ``place``, ``start``: one order, waited for or left running (``attempt``);
 - ``sweep``, ``start_sweep``: many orders on a schedule;
 - ``compare``: two orders or two labs in turns, until it is sure whether B is slower;
 - ``products``, ``variants``, ``search``: what can be ordered;
@@ -16,26 +16,18 @@ Both behave the same in a cell, a script and a thread.
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import queue
-import sys
-import warnings
 import weakref
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict
 from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from firmly_nb import catalogue, environments
-from firmly_nb.api.causes import find_trust
 from firmly_nb.api.models import Card, Item, Order
-from firmly_nb.api.secrets import SecretStr
+from firmly_nb.attempt import Attempt, EventLines
 from firmly_nb.background import (
-    Patience,
     Running,
     check_thread,
     close_at_exit,
@@ -48,38 +40,24 @@ from firmly_nb.background import (
 )
 from firmly_nb.checkout import CartCalls, Checkout, orders
 from firmly_nb.display.arguments import public, watched
-from firmly_nb.display.messages import (
-    check_names,
-    code_of,
-    coded_error,
-    quoted,
-    unknown,
-    wrong_type,
-)
-from firmly_nb.display.paths import expanded
-from firmly_nb.display.text import count, number, printable
-from firmly_nb.docstrings import entries, parted, takes_options, tells_twins
-from firmly_nb.engine import Bench, said_of_interrupted
-from firmly_nb.environments import DEMO_MERCHANT, Environment, find_app_id, guard
-from firmly_nb.options import Options, options_of
+from firmly_nb.display.messages import check_names, coded_error, wrong_type
+from firmly_nb.display.text import count
+from firmly_nb.docstrings import meanings_of, takes_options, tells_twins
+from firmly_nb.environments import DEMO_MERCHANT, Environment, guard
+from firmly_nb.options import Options, PlaceOptions, options_of
 from firmly_nb.reach import Reach, look
 from firmly_nb.recorder import calibration
-from firmly_nb.recorder.journal import default_directory
-from firmly_nb.recorder.records import End, Event, Start
-from firmly_nb.recordings.recordings import Recording
-from firmly_nb.settings_file import settings_of
-from firmly_nb.sim.settings import MEANINGS, Settings, SimulatorOptions
-from firmly_nb.wire.stamps import monotonic_ns
+from firmly_nb.recordings.recording import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
     import pandas as pd
 
     from firmly_nb.conformance.result import Conformance
-    from firmly_nb.exchange.tape import Taped
+    from firmly_nb.engine import Bench
     from firmly_nb.recorder.calibration import Calibration
     from firmly_nb.recorder.records import Record
     from firmly_nb.recordings.recordings import Recordings
@@ -92,56 +70,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Call = TypeVar("Call", bound="Callable[..., Any]")
-ENVIRONMENTS = ("simulator", "staging")
-LONGEST_ENVIRONMENT = 16  # a longer text may be an app id that was passed first
-
-
-class PlaceOptions(TypedDict, total=False):
-    """Options of an order.
-
-    Attributes
-    ----------
-    sse
-        Whether the order asks for events. False is the plain call.
-    warm
-        Whether the connection is opened before the clock starts. False measures it as well.
-    isolated
-        Whether a process of its own records. False records in this one.
-    timeout_s
-        Longest wait in seconds, from this call on; 120 by default.
-    keep_raw
-        Whether the exact text of each event is kept.
-    max_event_bytes
-        Most bytes that are kept of an event; 2 MiB by default. The rest is read and counted.
-    max_stream_bytes
-        Most bytes that are kept of an order; 64 MiB by default. The rest is read and counted.
-    max_events
-        Most events that are kept of an order; 10,000 by default. The rest is read and counted.
-    settle
-        Whether to ask the cart if it is unknown whether the order exists.
-    traceparent
-        Whether to send the ids of the span that ``rec.otlp`` makes, in the header of that name.
-    run_id
-        Id of the run, to find it again.
-    tags
-        Tags of the order, as a dict of strings.
-    headers
-        Headers for the simulator, such as ``{"x-sim-fault": "stall"}``; others are refused.
-    """
-
-    sse: bool
-    warm: bool
-    isolated: bool
-    timeout_s: float
-    keep_raw: bool
-    max_event_bytes: int
-    max_stream_bytes: int
-    max_events: int
-    settle: bool
-    traceparent: bool
-    run_id: str | None
-    tags: Mapping[str, str] | None
-    headers: Mapping[str, str]
 
 
 class SweepOptions(PlaceOptions, total=False):
@@ -185,8 +113,27 @@ class SweepOptions(PlaceOptions, total=False):
 
 
 class CompareOptions(PlaceOptions, total=False):
-    """Arguments of :meth:`Lab.compare`, as those of a sweep."""
+    """Arguments of :meth:`Lab.compare`; the rest are as those of a sweep.
 
+    Attributes
+    ----------
+    margin, tail_margin, placed_margin, slo_ms
+        As of ``recs.compare``, stated before the first order.
+    count
+        How many orders of each side are placed at most: a multiple of 10, at least 50.
+    until
+        ``"decided"`` stops once B is worse, better or unchanged; None places all orders first.
+    budget
+        A ``fnb.Budget`` for all orders of both sides.
+    """
+
+    margin: float | str
+    count: int
+    until: str | None
+    budget: Budget | Mapping[str, Any] | None
+    tail_margin: float | str
+    placed_margin: float | str
+    slo_ms: float | str | None
     rate: float | str | None
     concurrency: int | None
     arrival: str | None
@@ -195,17 +142,25 @@ class CompareOptions(PlaceOptions, total=False):
     resume: str | None
 
 
-def _meanings(*documented: Any) -> dict[str, str]:
-    found = [parted(each.__doc__ or "").get("Attributes", "") for each in documented]
-    return {name: said for section in found for name, said in entries(section).items()}
-
-
-PLACE_DEFAULTS, PLACE_MEANINGS = asdict(Options()), _meanings(PlaceOptions, SweepOptions)
+COMPARE_DEFAULTS: dict[str, Any] = {
+    "margin": 0.10,
+    "count": 600,
+    "until": "decided",
+    "budget": None,
+    "tail_margin": 0.05,
+    "placed_margin": 0.05,
+    "slo_ms": None,
+    "run_id": None,
+    "resume": None,
+    "seed": None,
+}
 
 
 def _places(names: Any) -> Callable[[Call], Call]:
     """Mark a verb that orders: its options are told, and so is who interrupts it."""
-    document = takes_options(names, PLACE_DEFAULTS, PLACE_MEANINGS)
+    meanings = meanings_of(PlaceOptions, SweepOptions, names)
+    defaults = asdict(Options()) | (COMPARE_DEFAULTS if names is CompareOptions else {})
+    document = takes_options(names, defaults, meanings)
     watch = orders if names is PlaceOptions else watched(_watch_sweep)
     return lambda function: watch(document(function))
 
@@ -220,158 +175,6 @@ def _watch_sweep(lab: Lab) -> Iterator[None]:
         if lab.last_sweep is before:
             lab._last_sweep = None  # noqa: SLF001 - its own
         raise
-
-
-@takes_options(SimulatorOptions, asdict(Settings()), MEANINGS)
-def connect(  # noqa: PLR0913 - each is a keyword with a default that most leave alone
-    environment: str | None = None,
-    *,
-    app_id: str | SecretStr | None = None,
-    api_url: str | None = None,
-    card_url: str | None = None,
-    allow_domains: Iterable[str] = (),
-    ca_file: str | Path | None = None,
-    journal: str | Path | None = None,
-    keep_personal: bool = False,
-    milestones: Iterable[str] | None = None,
-    replay: Recordings | Recording | Sequence[Recording] | str | Path | None = None,
-    speed: float = 1.0,
-    slow: Mapping[str, float] | None = None,
-    **simulator_options: Unpack[SimulatorOptions],
-) -> Lab:
-    """Open a lab: on the embedded simulator, on staging, at URLs of your own, or on recordings.
-
-    Parameters
-    ----------
-    environment
-        ``"simulator"`` (the default), ``"staging"``, or nothing together with ``api_url``.
-    app_id
-        firmly's app id; by default ``FIRMLY_APP_ID`` from the environment or a ``.env`` file. The
-        simulator has its own.
-    api_url, card_url
-        A custom environment. Only hosts known not to be production are taken.
-    allow_domains
-        Further merchants that may be ordered from. Staging allows only its demo merchant by
-        itself, the simulator its own catalogue.
-    ca_file
-        Certificates to trust instead of the usual ones: a PEM file, such as that of your company's
-        authority. By default what ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or ``REQUESTS_CA_BUNDLE``
-        names, else certifi's list. TLS is always verified.
-    journal
-        Folder for journals; by default the user's state directory, or ``FIRMLY_NB_HOME``.
-    keep_personal
-        Whether journals hold addresses unmasked.
-    milestones
-        Event names in order, where a stream speaks another vocabulary than the documented ones.
-        These, ``ca_file``, ``allow_domains`` and more may stand in a file: docs/networks.md.
-    replay
-        Recordings, or where they are saved. The simulator then answers each order with a recorded
-        one of the same merchant and items: each event at its time, in turn, or drawn with ``seed``.
-    speed
-        Of a replay: 10 takes a tenth of the time.
-    slow
-        Of a replay: how many times as long a stage takes, like ``{"shipping-updated": 1.3}``.
-    **simulator_options
-        For the simulator: ``profile``, ``seed`` and so on; see docs/simulator.md.
-
-    Returns
-    -------
-    Lab
-
-    Raises
-    ------
-    GuardError
-        If a host is, or may be, a production host.
-    ValueError
-        If there is no app id, or the environment is unknown.
-
-    Examples
-    --------
-    >>> with connect(profile="instant") as lab:
-    ...     lab.place(Order.example(), progress=False).outcome
-    'placed'
-    """
-    # Before anything can fail: a traceback may show the locals of its frames.
-    app_id = SecretStr(app_id) if isinstance(app_id, str) else app_id
-    api_url, card_url = environments.without_user(api_url), environments.without_user(card_url)
-    check_names("connect()", simulator_options, signature(connect).parameters)
-    shown = quoted(environment) if len(str(environment)) <= LONGEST_ENVIRONMENT else "a text"
-    _check_one_place(None if environment is None else shown, api_url, card_url)
-    domains = environments.merchants(allow_domains)
-    folder = expanded(journal, "journal") if journal else default_directory()
-    if ca_file is not None:
-        ca_file = expanded(ca_file, "ca_file").absolute()
-        find_trust(str(ca_file)).context()
-    kept = settings_of("custom" if api_url else environment or "simulator")
-    domains |= kept.allow_domains
-    simulator: Simulator | None = None
-    if replay is not None and (api_url or environment not in {None, "simulator"}):
-        text = "replay opens a simulator, but another environment is named. Pass one of them."
-        raise coded_error(ValueError, "FNB002", text)
-    if replay is None and (speed != 1 or slow):
-        text = "speed and slow are for a replay. Add replay=..., such as a saved set."
-        raise coded_error(ValueError, "FNB041", text)
-    if api_url is not None:
-        where = environments.custom(api_url, card_url, domains)
-    elif environment in {None, "simulator"}:
-        _check_simulator(simulator_options)
-        if replay is None:
-            simulator, where = _start_simulator(domains, partial(_simulator, simulator_options))
-        else:
-            asked = {"speed": speed, "slow": slow, **simulator_options}
-            simulator, where = _start_simulator(domains, partial(_replay, replay, asked))
-            where = replace(where, replay=_replay_in_words(replay, asked))
-        app_id, simulator_options = SecretStr(simulator.app_id), {}
-        ca_file = ca_file or simulator.certificate
-    elif environment == "staging":
-        where = environments.staging(domains)
-    else:
-        near = get_close_matches(str(environment), ENVIRONMENTS, 1)
-        hint = f"Did you mean '{near[0]}'?" if near else "Use 'simulator', 'staging' or api_url."
-        text = f"Unknown environment {shown}. {hint}"
-        raise coded_error(ValueError, "FNB001", text)
-    if simulator_options:
-        raise _no_simulator(where.name, simulator_options)
-    bench = Bench(
-        where,
-        find_app_id(app_id, kept.app_id_variable),
-        # Whoever changes the working folder later moves no journals.
-        folder.absolute(),
-        ca_file=str(ca_file) if ca_file else None,
-        keep_personal=keep_personal,
-        milestones=tuple(milestones) if milestones else kept.milestones,
-        simulator=simulator,
-        kept=kept,
-    )
-    if bench.trust.file and ca_file is None:
-        bench.trust.context()  # a variable may name a file that is not there
-    return Lab(bench)
-
-
-def _check_one_place(environment: str | None, api_url: str | None, card_url: str | None) -> None:
-    if environment is not None and api_url is not None:
-        text = f"environment is {environment}, but api_url names another one. Pass one of them."
-        raise coded_error(ValueError, "FNB002", text)
-    if card_url is not None and api_url is None:
-        text = "card_url is given without api_url. Pass both, or an environment."
-        raise coded_error(ValueError, "FNB002", text)
-
-
-def diagnose(environment: str | None, **given: Any) -> Reach:
-    """Take each step on the way to an environment, even without an app id.
-
-    The arguments are those of :func:`connect`; see :meth:`Lab.doctor`.
-    """
-    missing = ""
-    try:
-        lab = connect(environment, **given)
-    except ValueError as error:
-        if code_of(error) not in {"FNB013", "FNB014", "FNB015"}:
-            raise
-        missing = str(error)
-        lab = connect(environment, app_id="none", **given)
-    with lab:
-        return follow(submit(look, lab._open(), missing))  # noqa: SLF001 - of this file
 
 
 @public
@@ -663,20 +466,13 @@ class Lab(CartCalls):
         raise wrong
 
     @_places(CompareOptions)
-    def compare(  # noqa: PLR0913 - each is asked for by name
+    def compare(
         self,
         order_a: Order | Variant,
         order_b: Order | Variant | None = None,
         card: Card | None = None,
         *,
         other: Lab | None = None,
-        margin: float | str = 0.10,
-        count: int = 600,
-        until: str | None = "decided",
-        budget: Budget | Mapping[str, Any] | None = None,
-        tail_margin: float | str = 0.05,
-        placed_margin: float | str = 0.05,
-        slo_ms: float | str | None = None,
         progress: bool = True,
         **arguments: Unpack[CompareOptions],
     ) -> StudyComparison:
@@ -696,18 +492,10 @@ class Lab(CartCalls):
             A test card; by default ``Card.test()``.
         other
             The lab of B: another release. By default both are ordered here.
-        margin, tail_margin, placed_margin, slo_ms
-            As of ``recs.compare``, stated before the first order.
-        count
-            How many orders of each side are placed at most: a multiple of 10, at least 50.
-        until
-            ``"decided"`` stops once B is worse, better or unchanged; None places all orders first.
-        budget
-            A :class:`Budget` for all orders of both sides.
         progress
             Whether a bar and the looks are shown.
         **arguments
-            Arguments as of :meth:`sweep`, and options of each order.
+            Arguments of the comparison, and options of each order.
 
         Returns
         -------
@@ -724,7 +512,7 @@ class Lab(CartCalls):
         Examples
         --------
         >>> import firmly_nb as fnb
-        >>> with connect(profile="instant") as lab:
+        >>> with fnb.connect(profile="instant") as lab:
         ...     slow = {"as it is": {}, "slow": {"x-sim-profile": "calm"}}
         ...     a, b = fnb.grid(fnb.Order.example(), headers=slow)
         ...     found = lab.compare(a, b, count=50, concurrency=4, progress=False)
@@ -733,21 +521,7 @@ class Lab(CartCalls):
         """
         from firmly_nb.sweep.study import watched
 
-        study = self._study(
-            (order_a, order_b),
-            card,
-            other,
-            {
-                "margin": margin,
-                "count": count,
-                "until": until,
-                "budget": budget,
-                "tail_margin": tail_margin,
-                "placed_margin": placed_margin,
-                "slo_ms": slo_ms,
-            },
-            arguments,
-        )
+        study = self._study((order_a, order_b), card, other, arguments)
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
@@ -755,41 +529,20 @@ class Lab(CartCalls):
         return study.result()
 
     @_places(CompareOptions)
-    async def compare_async(  # noqa: PLR0913 - as of compare
+    async def compare_async(
         self,
         order_a: Order | Variant,
         order_b: Order | Variant | None = None,
         card: Card | None = None,
         *,
         other: Lab | None = None,
-        margin: float | str = 0.10,
-        count: int = 600,
-        until: str | None = "decided",
-        budget: Budget | Mapping[str, Any] | None = None,
-        tail_margin: float | str = 0.05,
-        placed_margin: float | str = 0.05,
-        slo_ms: float | str | None = None,
         progress: bool = True,
         **arguments: Unpack[CompareOptions],
     ) -> StudyComparison:
         """Compare two orders or two labs; see :meth:`compare`. Cancelling the task stops it."""
         from firmly_nb.sweep.study import watched
 
-        study = self._study(
-            (order_a, order_b),
-            card,
-            other,
-            {
-                "margin": margin,
-                "count": count,
-                "until": until,
-                "budget": budget,
-                "tail_margin": tail_margin,
-                "placed_margin": placed_margin,
-                "slo_ms": slo_ms,
-            },
-            arguments,
-        )
+        study = self._study((order_a, order_b), card, other, arguments)
         with watched(study, shown=progress) as show:
             for block in study.blocks():
                 self._last_sweep = block
@@ -801,7 +554,6 @@ class Lab(CartCalls):
         orders: tuple[Any, Any],
         card: Card | None,
         other: Lab | None,
-        asked: dict[str, Any],
         arguments: Mapping[str, Any],
     ) -> Study:
         """Check what a comparison is asked with; nothing is sent yet."""
@@ -810,11 +562,11 @@ class Lab(CartCalls):
         if other is not None and not isinstance(other, Lab):
             raise wrong_type("other", "a lab", other, "fnb.connect(...)")
         check_names("compare()", arguments, signature(Lab.compare).parameters)
-        own = {name: arguments.get(name) for name in ("resume", "run_id", "seed")}
-        rest = {name: value for name, value in arguments.items() if name not in own}
+        asked = {name: arguments.get(name, left) for name, left in COMPARE_DEFAULTS.items()}
+        rest = {name: value for name, value in arguments.items() if name not in asked}
         labs = [self] if other is None or other is self else [self, other]
         benches = [lab._open() for lab in labs]  # noqa: SLF001 - of its own kind
-        return study(benches, orders, card, asked | own, rest)
+        return study(benches, orders, card, asked, rest)
 
     @_places(PlaceOptions)
     def flow(
@@ -849,10 +601,10 @@ class Lab(CartCalls):
 
         Examples
         --------
-        >>> from firmly_nb import Address, Item
-        >>> with connect(profile="instant") as lab, lab.flow(progress=False) as flow:
-        ...     cart = flow.add_line_item(Item(variant_id="WS12-XS-Orange"))
-        ...     cart = flow.set_shipping_info(Address.example())
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab, lab.flow(progress=False) as flow:
+        ...     cart = flow.add_line_item(fnb.Item(variant_id="WS12-XS-Orange"))
+        ...     cart = flow.set_shipping_info(fnb.Address.example())
         ...     flow.complete_order().stages["stage"].tolist()
         ['add-line-item', 'set-shipping-info', 'complete-order']
         """
@@ -921,6 +673,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``domain`` is not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -950,6 +704,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``handle`` is empty, or ``domain`` not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -983,6 +739,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If the handle is empty, or the domain not a host name; nothing was sent.
         FirmlyError
             If the API refuses the call.
         TypeError
@@ -1016,6 +774,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``query`` has no words; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -1048,6 +808,8 @@ class Lab(CartCalls):
 
         Raises
         ------
+        ValueError
+            If ``of`` is neither a host name nor a recording; nothing was sent.
         FirmlyError
             If the API refuses the call.
         RuntimeError
@@ -1089,9 +851,10 @@ class Lab(CartCalls):
 
         Examples
         --------
-        >>> with connect(profile="instant") as lab:
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
         ...     lost = {"x-sim-fault": "lost-confirmation"}
-        ...     rec = lab.place(Order.example(), progress=False, headers=lost)
+        ...     rec = lab.place(fnb.Order.example(), progress=False, headers=lost)
         ...     rec.order_exists, lab.settle(rec).order_exists
         ('unknown', 'yes')
         """
@@ -1158,7 +921,8 @@ class Lab(CartCalls):
 
         Examples
         --------
-        >>> with connect(profile="instant") as lab:
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
         ...     lab.doctor().ok
         True
         """
@@ -1191,7 +955,8 @@ class Lab(CartCalls):
 
         Examples
         --------
-        >>> with connect(profile="instant") as lab:
+        >>> import firmly_nb as fnb
+        >>> with fnb.connect(profile="instant") as lab:
         ...     lab.conformance().deviations.empty
         True
         """
@@ -1271,244 +1036,6 @@ class Lab(CartCalls):
         return self._bench
 
 
-KINDS = {int: "a whole number", float: "a number", str: "a text"}
-
-
-def _check_simulator(options: Mapping[str, Any]) -> None:
-    """Refuse an option that the simulator's command line could not read."""
-    from firmly_nb.sim.behaviour import FAULTS, PROFILES
-
-    known = {"profile": PROFILES, "fault": ["", *FAULTS]}
-    for one in fields(Settings):
-        default: Any = one.default
-        value, kind = options.get(one.name), type(default)
-        if value is None or kind is bool:
-            continue
-        taken = int | float if kind is float else kind
-        if isinstance(value, bool) or not isinstance(value, taken):
-            text = f"{one.name} must be {KINDS[kind]}, got {quoted(value)}."
-            example = f" Example: {one.name}={default!r}."
-            raise coded_error(ValueError, "FNB016", text + (example if default != "" else ""))
-        names = known.get(one.name) or one.metadata["choices"]
-        if names and value not in names:
-            said = unknown(one.name, value, filter(None, names))
-            raise coded_error(ValueError, "FNB016", said)
-
-
-def _start_simulator(
-    allow_domains: frozenset[str], start: Callable[[], Simulator]
-) -> tuple[Simulator, Environment]:
-    from firmly_nb.sim.server import SimulatorError
-
-    try:
-        simulator = start()
-    except ValueError as error:
-        if code_of(error):
-            raise
-        text = f"Simulator option not valid: {str(error).rstrip('.')}. See docs/simulator.md."
-        raise coded_error(ValueError, "FNB016", text) from None
-    except SimulatorError as error:
-        last = str(error).splitlines()[-1]
-        missing, _, told = last.partition("ModuleNotFoundError: ")[2].partition(" is not")
-        if told.endswith("[FNB026]"):
-            text = f"The simulator needs {missing}. Run pip install firmly-nb for all of it."
-            raise coded_error(ModuleNotFoundError, "FNB026", text) from None
-        text = f"The simulator did not start: {last}. Check its options."
-        raise coded_error(SimulatorError, "FNB023", text) from error
-    domains = simulator.domains | allow_domains
-    return simulator, Environment("simulator", simulator.url, simulator.url, domains)
-
-
-def _simulator(options: SimulatorOptions) -> Simulator:
-    from firmly_nb.sim.server import start
-
-    return start(**options)
-
-
-def _replay_in_words(replay: Any, options: Mapping[str, Any]) -> str:
-    """Return the arguments of ``connect()`` as code; recordings in memory have no name."""
-    source = json.dumps(os.fspath(replay)) if isinstance(replay, (str, os.PathLike)) else "recs"
-    parts = [f"replay={source}"]
-    if options["speed"] != 1:
-        parts.append(f"speed={options['speed']:g}")
-    if options["slow"]:
-        parts.append(f"slow={json.dumps(dict(options['slow']))}")
-    if options.get("seed") is not None:
-        parts.append(f"seed={options['seed']}")
-    return ", ".join(parts)
-
-
-def _replay(replay: Any, options: Mapping[str, Any]) -> Simulator:
-    """Start a simulator that answers with recordings; what cannot be replayed is a warning."""
-    from firmly_nb.exchange.tape import slow_text, write_tape
-    from firmly_nb.recordings.recordings import as_recordings
-    from firmly_nb.sim.server import start_replay
-
-    recs = as_recordings("replay", replay)
-    slow, speed = options["slow"] or {}, options["speed"]
-    taped: list[Taped] = []
-    text = slow_text(slow)
-    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0 < speed < math.inf:
-        text = f"speed must be above 0, got {quoted(speed)}. Example: speed=10 for a tenth."
-        raise coded_error(ValueError, "FNB041", text)
-
-    def write(path: Path) -> None:
-        taped.append(write_tape((rec.recorded for rec in recs), path, slow))
-
-    simulator = start_replay(write, **{**options, "slow": text})
-    for problem in taped[0].problems:
-        warnings.warn(problem, stacklevel=4)
-    return simulator
-
-
-def _no_simulator(name: str, options: Iterable[str]) -> TypeError:
-    """Return the error for options that this environment does not have."""
-    listed = ", ".join(options)
-    verb = "is a simulator option" if len(list(options)) == 1 else "are simulator options"
-    return coded_error(TypeError, "FNB003", f"{listed} {verb}; this lab uses {name}.")
-
-
 def _close_in_background(bench: Bench, at_exit: object) -> None:
     forget(at_exit)
     close_soon(bench.aclose)
-
-
-# One order on its way: who waits for it shows a line for each event as it arrives.
-
-
-SHOW_EVERY_S = 0.05
-NAME_WIDTH = 27  # of an event's name and its time
-MS_PER_BLOCK = 25
-MAX_BLOCKS = 31  # a line has 79 columns
-
-
-@public
-class Attempt:
-    """Order that is running; made by ``lab.start`` after the guard's checks."""
-
-    def __init__(
-        self,
-        lab: Lab,
-        bench: Bench,
-        order: Order,
-        card: Card,
-        options: Options,
-        on_record: Callable[[Record], None] | None = None,
-    ) -> None:
-        self._records: list[Record] = []
-        self._to_show: queue.SimpleQueue[Record] = queue.SimpleQueue()
-        self._on_record = on_record
-        self._lab = lab  # one that is forgotten meanwhile is closed after its order
-        self._bench = bench
-        called_ns = monotonic_ns()
-        self._work = Running(bench.place, order, card, options, self._keep, called_ns)
-
-    def begin(self) -> None:
-        """Have it placed, if it is not yet."""
-        self._take_over()
-        self._work.begin()
-
-    def _take_over(self) -> None:
-        if not self._work.is_begun:
-            check_thread()
-            self._bench.last = None  # an earlier order is not the one that is asked for
-
-    @property
-    def done(self) -> bool:
-        """True once the order has ended and its recording is complete."""
-        return self._work.done()
-
-    @property
-    def recording(self) -> Recording | None:
-        """Recording so far, complete once the order is done; None before the first record."""
-        if self.done and not self._work.cancelled() and self.error is None:
-            return self._work.result()
-        records = list(self._records)
-        return Recording(records) if records else None
-
-    @property
-    def error(self) -> BaseException | None:
-        """Reason why nothing was placed: no session, key or recorder; None if there is none."""
-        return self._work.error
-
-    def cancel(self) -> None:
-        """Close the stream; whether there is an order then, only the merchant knows."""
-        self._work.cancel()
-
-    def on_done(self, call: Callable[[Attempt], None]) -> None:
-        """Call something once it has ended, on the background thread; it must not block."""
-        self._work.add_done_callback(lambda _: call(self))
-
-    def wait(self, timeout_s: float | None = None, *, lines: EventLines | None = None) -> Recording:
-        """Wait in this thread, showing records as they come; Ctrl-C cancels the order.
-
-        Raises
-        ------
-        TimeoutError
-            If it has not ended after ``timeout_s``; it goes on.
-        """
-        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
-        try:
-            self._take_over()
-            return follow(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
-        except KeyboardInterrupt as error:
-            if not self._work.is_begun:
-                self._work.cancel()
-            error.args = (said_of_interrupted(self.recording, done=self.done),)
-            raise
-
-    async def wait_async(
-        self, timeout_s: float | None = None, *, lines: EventLines | None = None
-    ) -> Recording:
-        """Wait on the running loop, showing records as they come; cancelling the task cancels."""
-        self._take_over()
-        show, patience = partial(self._show, lines), Patience(timeout_s, "The order")
-        return await follow_async(self._work, show, every_s=SHOW_EVERY_S, patience=patience)
-
-    def _show(self, lines: EventLines | None) -> None:
-        while not self._to_show.empty():
-            record = self._to_show.get()
-            if lines:
-                lines.show(record)
-
-    def _keep(self, record: Record) -> None:
-        self._records.append(record)
-        self._to_show.put(record)
-        if self._on_record:
-            self._on_record(record)
-
-
-class EventLines:
-    """Printer of an order's events while it runs."""
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        self.out = out or sys.stdout
-        self.last_ns = 0
-        self.begun = False
-
-    def show(self, record: Record) -> None:
-        """Print the line of one record; the end prints nothing, the recording speaks for it."""
-        if isinstance(record, Start):
-            if self.begun:
-                return
-            self.begun = True
-            n = sum(item.get("quantity", 1) for item in record.items)
-            # What a flow will order is not known at its first call.
-            asked = "call by call" if record.flow else f"quantity {n}"
-            self._print(f"{record.domain} ({record.environment}), {asked}")
-        elif isinstance(record, Event):
-            gap_ms = (record.t_ns - self.last_ns) / 1e6
-            self.last_ns = record.t_ns
-            bar = "▇" * min(max(round(gap_ms / MS_PER_BLOCK), 1), MAX_BLOCKS)
-            time = number(record.t_ns / 1e6)
-            gap = number(gap_ms)
-            name = printable(record.event, 60)
-            # A long name takes of the room before the time, so that the times stay aligned.
-            room = max(NAME_WIDTH - len(name), 0)
-            self._print(f"  {name} {time:>{room}} ms  +{gap:>7} ms  {bar}")
-        elif isinstance(record, End):
-            self.out.flush()
-
-    def _print(self, line: str) -> None:
-        encoding = getattr(self.out, "encoding", None) or "utf-8"
-        print(line.encode(encoding, "replace").decode(encoding), file=self.out, flush=True)

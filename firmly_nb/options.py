@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from firmly_nb.display.arguments import unwritable
 from firmly_nb.display.messages import check_names, coded_error, quoted, wrong_type
@@ -52,7 +52,7 @@ OF_NAMES = {"headers": 'headers={"x-sim-fault": "stall"}', "tags": 'tags={"branc
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one order: how it is placed and recorded; the arguments of ``lab.place``."""
+    """Options of one order, checked: how it is placed and recorded."""
 
     sse: bool = True
     warm: bool = True
@@ -95,6 +95,54 @@ class Options:
                     f"{name} must be a whole number from 1 to {most}, got {quoted(value)}. Leave "
                     "it out for the default. Nothing was sent.",
                 )
+
+
+class PlaceOptions(TypedDict, total=False):
+    """Options of an order, as a call takes them by name; see :class:`Options`.
+
+    Attributes
+    ----------
+    sse
+        Whether the order asks for events. False is the plain call.
+    warm
+        Whether the connection is opened before the clock starts. False measures it as well.
+    isolated
+        Whether a process of its own records. False records in this one.
+    timeout_s
+        Longest wait in seconds, from this call on; 120 by default.
+    keep_raw
+        Whether the exact text of each event is kept.
+    max_event_bytes
+        Most bytes that are kept of an event; 2 MiB by default. The rest is read and counted.
+    max_stream_bytes
+        Most bytes that are kept of an order; 64 MiB by default. The rest is read and counted.
+    max_events
+        Most events that are kept of an order; 10,000 by default. The rest is read and counted.
+    settle
+        Whether to ask the cart if it is unknown whether the order exists.
+    traceparent
+        Whether to send the ids of the span that ``rec.otlp`` makes, in the header of that name.
+    run_id
+        Id of the run, to find it again.
+    tags
+        Tags of the order, as a dict of strings.
+    headers
+        Headers for the simulator, such as ``{"x-sim-fault": "stall"}``; others are refused.
+    """
+
+    sse: bool
+    warm: bool
+    isolated: bool
+    timeout_s: float
+    keep_raw: bool
+    max_event_bytes: int
+    max_stream_bytes: int
+    max_events: int
+    settle: bool
+    traceparent: bool
+    run_id: str | None
+    tags: Mapping[str, str] | None
+    headers: Mapping[str, str]
 
 
 NO_TAGS = ("tags", None)

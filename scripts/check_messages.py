@@ -39,7 +39,7 @@ MAKERS = (
 )
 MADE_ELSEWHERE = re.compile(rf"\{{(?:{MAKERS}|_\w+)\b")
 # It ends with what is allowed.
-ALLOWED = {"lab._no_simulator"}
+ALLOWED = {"connect._no_simulator"}
 FORMS = {
     r"\bis no\b(?! longer)": "say 'is not a'",
     r", too\b": "say 'and'",

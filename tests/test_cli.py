@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import firmly_nb as fnb
+from firmly_nb.attempt import EventLines
 from firmly_nb.cli import placing
-from firmly_nb.lab import EventLines
 
 
 def firmly_nb(*arguments, home):

@@ -67,7 +67,10 @@ def test_orders_that_were_not_placed_are_in_the_exit_code(command):
         (["--resume", "never"], "No sweep never in"),
         (
             ["--count", "0"],
-            "--count must be a whole number from 1 to 10,000,000, got 0. Try --count 20. [FNB503]",
+            (
+                "--count must be a whole number from 1 to 10\u202f000\u202f000, got 0. "
+                "Try --count 20. [FNB503]"
+            ),
         ),
         (
             ["--count", "2", "--arrival", "poisson"],

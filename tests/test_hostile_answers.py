@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.lab import EventLines
+from firmly_nb.attempt import EventLines
 from tests.merchant_server import Merchant
 from tests.servers import serving
 

@@ -40,9 +40,10 @@ FLOORS = [
     {"report"},
     {"calls", "devices", "options"},
     {"engine"},
-    {"catalogue", "checkout"},
+    {"attempt", "catalogue", "checkout"},
     {"sweep", "doctor", "reach", "conformance"},
     {"lab"},
+    {"connect"},
     {"widgets", "cli"},
     {"__main__"},
 ]
@@ -63,7 +64,7 @@ TABLES_NEED = TABLES | {
 REPORT_NEEDS = TABLES_NEED | {"recordings", "recorder"}
 CALLS = {"firmly_nb.api.client", "firmly_nb.api.card"}
 NETWORK = {"httpx", "httpcore", "socket", "ssl", "ipywidgets", "anywidget"}
-STARTS_SIMULATORS = {"lab", "engine", "cli"}
+STARTS_SIMULATORS = {"connect", "lab", "engine", "cli"}
 # A smaller module whose only importer is in its own folder belongs to that importer ...
 SMALL = 150
 # ... unless it is a subject of its own: another language, another library, another kind of page.

@@ -95,7 +95,7 @@ NO_PERSON_MEETS = {
         "recorder/process.read_job", "recorder/process._take", "recorder/process.place",
         "recorder/recorder.last_read", "recorder/records.start_of", "sweep/study.result",
         "recorder/process._unanswered", "recorder/calibration.measure",
-        "checkout._open", "recorder/recorder.check", "sweep/cluster._on_loop", "sweep/fleet._meet",
+        "checkout._open", "recorder/job.check", "sweep/cluster._on_loop", "sweep/fleet._meet",
         "sweep/fleet._enter", "sweep/fleet._lend", "sweep/fleet._listen",
         "sweep/host._ask_station", "sweep/host._may_start",
         "engine._place_here", "charts/pictures._within",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmly_nb.lab import _start_simulator
+from firmly_nb.connect import _start_simulator
 from firmly_nb.sim.server import SimulatorError
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.lab import PlaceOptions, SweepOptions
+from firmly_nb.lab import SweepOptions
+from firmly_nb.options import PlaceOptions
 from firmly_nb.settings_file import BUDGET, SWEEP, FileSettings, settings_of
 from firmly_nb.sweep.budget import Budget
 from tests.gateway import APP_ID, GUIDE_EVENTS, Authority, Gateway

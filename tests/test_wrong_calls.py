@@ -49,7 +49,7 @@ HELD = [
     import_module("firmly_nb.recordings.show").Charts,
     import_module("firmly_nb.widgets.order_run").OrderRun,
     import_module("firmly_nb.conformance.result").Conformance,
-    import_module("firmly_nb.lab").Attempt,
+    import_module("firmly_nb.attempt").Attempt,
 ]
 # Whatever is passed by name is a column, a filter or a field there: those have tests of their own.
 TAKE_ANY_NAME = {
@@ -152,11 +152,11 @@ def test_functions_travel_between_processes_and_stay_the_same():
 def test_doctests_of_what_answers_for_itself_are_still_found():
     said = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
-         "firmly_nb/carts/paths.py", "firmly_nb/lab.py"],
+         "firmly_nb/carts/paths.py", "firmly_nb/connect.py", "firmly_nb/lab.py"],
         capture_output=True, text=True, timeout=200, check=False,
     ).stdout  # fmt: skip
     assert "firmly_nb.lab.Lab.settle" in said
-    assert "firmly_nb.lab.connect" in said
+    assert "firmly_nb.connect.connect" in said
 
 
 # What people do wrong, and what they read. Each message whole, without its code.
@@ -191,7 +191,7 @@ MISTAKES = {
     "lab.sweep(order, cuont=5)": "Unknown option 'cuont' for sweep(). Did you mean count?",
     "lab.sweep(count=5)": "sweep() needs orders. Write sweep(orders=...).",
     "lab.sweep(order, count=-5)": (
-        "count must be a whole number from 1 to 10,000,000, got -5. Try count=20."
+        "count must be a whole number from 1 to 10\u202f000\u202f000, got -5. Try count=20."
     ),
     "lab.sweep(order, count=1, seed=10**30)": (
         "seed must be a whole number up to 9223372036854775807, got "
@@ -208,6 +208,23 @@ MISTAKES = {
         "session() takes no argument by place, got 1 argument. Write session(renew=...)."
     ),
     "lab.close('now')": "close() takes no argument by place, got 1 argument. Remove it.",
+    "lab.products('')": (
+        "domain must be the host name of a merchant, got ''. Example: staging.luma.gift. Nothing "
+        "was sent."
+    ),
+    "lab.cart('https://staging.luma.gift/')": (
+        "domain must be the host name of a merchant, got 'https://staging.luma.gift/'. Example: "
+        "staging.luma.gift. Nothing was sent."
+    ),
+    "lab.variants(' ')": (
+        "handle must name a product, got ' '. List them with lab.products(). Nothing was sent."
+    ),
+    "lab.search('')": (
+        "query must have words to search for, got ''. Try lab.search(\"hoodie\"). Nothing was sent."
+    ),
+    "lab.flow('')": (
+        "The order names no merchant. Example: staging.luma.gift. Nothing was sent."
+    ),
     "lab.variants()": "variants() needs handle. Write variants(handle=...).",
     "lab.products('\\ud800')": (
         "domain has the character '\\ud800', which cannot be written. Remove it from domain."
@@ -348,8 +365,8 @@ def test_a_mistake_is_met_with_these_words(mistake, at_hand, tmp_path, monkeypat
             ("Invalid value for '--count': must be a whole number, got 'x'. "
              "See firmly-nb sweep --help."),
         ),
-        ("sweep --count -3", ("--count must be a whole number from 1 to 10,000,000, got -3. "
-                              "Try --count 20.")),
+        ("sweep --count -3", ("--count must be a whole number from 1 to 10\u202f000\u202f000, "
+                              "got -3. Try --count 20.")),
         ("explain", "Missing argument 'code'. See firmly-nb explain --help."),
         ("place --card vsia", "Unknown test card 'vsia'. Did you mean visa?"),
         ("place --environment stagin", "Unknown environment 'stagin'. Did you mean 'staging'?"),

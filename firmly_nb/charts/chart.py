@@ -33,8 +33,9 @@ from firmly_nb.charts.look import (
 )
 from firmly_nb.display.messages import UnknownName, coded_error, unknown
 from firmly_nb.display.text import (
-    LONGEST_NAME,
+    LONGEST_LABEL,
     TIMES,
+    as_hover,
     as_plotly,
     count,
     duration,
@@ -518,7 +519,7 @@ def order_points(
     names = domains(through)
     own = names if len(names) <= MOST_MERCHANTS else names[: MOST_MERCHANTS - 1]
     looks = merchant_looks(own)
-    parts = [(short_name(name), through["domain"] == name, looks[name]) for name in own]
+    parts = [(name, through["domain"] == name, looks[name]) for name in own]
     if len(own) < len(names):
         rest = f"{count(len(names) - len(own))} more merchants"
         parts.append((rest, ~through["domain"].isin(own), OTHERS))
@@ -571,8 +572,8 @@ def failure_points(lost: pd.DataFrame, x: Sequence[Any], y: Sequence[Any], unit:
                 mode="markers",
                 name=as_plotly(f"{said.word} ({count(len(rows))})"),
                 marker=failure_look(name),
-                customdata=[[as_plotly(ids[row]), shown_code(codes[row])] for row in rows],
-                hovertemplate=f"<b>{as_plotly(said.clause)}</b> "
+                customdata=[[as_hover(ids[row]), shown_code(codes[row])] for row in rows],
+                hovertemplate=f"<b>{as_hover(said.clause)}</b> "
                 f"%{{customdata[1]}}<br>{unit} %{{hovertext}}<br>%{{customdata[0]}}<extra></extra>",
             )
         )
@@ -596,7 +597,7 @@ def order_data(orders: pd.DataFrame) -> list[list[str]]:
     """Return what leads from a point to its recording: id, order number, and the merchant."""
     numbers = orders["order_number"].astype("object").where(orders["order_number"].notna(), "")
     columns = orders["recording_id"], numbers, orders["domain"].astype("object")
-    return [[as_plotly(value) for value in row] for row in zip(*columns, strict=True)]
+    return [[as_hover(value) for value in row] for row in zip(*columns, strict=True)]
 
 
 def domains(orders: pd.DataFrame) -> list[str]:
@@ -636,7 +637,7 @@ def row_axis(labels: Sequence[str]) -> dict[str, Any]:
 
 def label_px(labels: Sequence[str], room: int = 28) -> int:
     """Return how much room the labels of rows need."""
-    return room + round(7.2 * max(min(len(label), LONGEST_NAME) for label in labels))
+    return room + round(7.2 * max(min(len(label), LONGEST_LABEL) for label in labels))
 
 
 def by_milestone(stages: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -684,4 +685,4 @@ def nothing(question: str, said: str, caption: str = "") -> Chart:
 
 def shown_code(code: Any) -> str:
     """Write the API's name of an error; nothing where there is none."""
-    return as_plotly(code) if isinstance(code, str) else ""
+    return as_hover(code) if isinstance(code, str) else ""

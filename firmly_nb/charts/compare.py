@@ -22,6 +22,7 @@ from firmly_nb.charts.distribution import ecdf_traces, share_axis
 from firmly_nb.charts.look import LIGHT, SERIES, faint, series_look, time_axis
 from firmly_nb.display.messages import wrong_type
 from firmly_nb.display.text import (
+    as_hover,
     as_plotly,
     count,
     duration,
@@ -225,7 +226,7 @@ def _rows(found: Comparison) -> Iterator[_Row]:
         if not math.isfinite(stage.ratio):
             continue
         of_stage = (stage.ratio, stage.ratio_low, stage.ratio_high)
-        words = f"<b>{as_plotly(stage.stage)}</b>: {stage.verdict}<br>{_times(*of_stage)}"
+        words = f"<b>{as_hover(stage.stage)}</b>: {stage.verdict}<br>{_times(*of_stage)}"
         if math.isfinite(stage.late):
             words += f"; late {signed(stage.late)} points"
         own = look_of_stage(stage.stage, names).colour if found.attributable else LIGHT.quiet

@@ -36,6 +36,7 @@ from firmly_nb.charts.look import (
     time_axis,
 )
 from firmly_nb.display.text import (
+    as_hover,
     as_plotly,
     count,
     duration,
@@ -154,7 +155,7 @@ def ecdf_traces(
             marker={"size": 5, "symbol": look.symbol},
             line={"color": colour, "width": 2.2, "dash": look.dash, **steps},
             hovertext=_within(np.append(x[:1], x), np.append(0.0, drawn["share"].to_numpy())),
-            hovertemplate=f"%{{hovertext}}<extra>{as_plotly(name)}</extra>",
+            hovertemplate=f"%{{hovertext}}<extra>{as_hover(name)}</extra>",
             **group,
         ),
     ]

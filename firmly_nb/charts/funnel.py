@@ -19,7 +19,15 @@ from firmly_nb.charts.chart import (
     row_axis,
 )
 from firmly_nb.charts.look import LIGHT, over, stage_look
-from firmly_nb.display.text import as_plotly, count, listed, percent, percent_interval, short_name
+from firmly_nb.display.text import (
+    as_hover,
+    as_plotly,
+    count,
+    listed,
+    percent,
+    percent_interval,
+    short_name,
+)
 from firmly_nb.latency.dependence import basis_words
 from firmly_nb.latency.shares import attempted, success_rate
 from firmly_nb.latency.shares import funnel as funnel_table
@@ -84,7 +92,7 @@ def _reached(table: pd.DataFrame, n: int, ends: list[str]) -> list[Any]:
     for index, row in enumerate(table.to_dict("records"), 1):
         name = str(row["milestone"])
         words = (
-            f"<b>{as_plotly(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} "
+            f"<b>{as_hover(name)}</b>: {count(row['reached'])} of {count(row['came_from'])} "
             f"came on, {percent(row['conversion'])} ({percent_interval(row['low'], row['high'])})"
         )
         bars.append(_bar(index, int(row["reached"]), words, stage_look(name, ends)))

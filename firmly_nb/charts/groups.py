@@ -10,7 +10,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped] # plotly has n
 
 from firmly_nb.charts.chart import Chart, excluded, label_px, make, nothing, row_axis
 from firmly_nb.charts.look import MERCHANT_LOOKS, merchant_looks, time_axis
-from firmly_nb.display.text import as_plotly, count, estimate, number, stated_percent
+from firmly_nb.display.text import as_hover, as_plotly, count, estimate, number, stated_percent
 from firmly_nb.latency.quantiles import quantile_name
 from firmly_nb.latency.summary import NO_STAGES, row_label
 
@@ -140,7 +140,7 @@ def _marks(
             "width": 5,
         },
         customdata=[
-            f"<b>{as_plotly(label)}</b><br>{as_plotly(row_label(stage))}, "
+            f"<b>{as_hover(label)}</b><br>{as_hover(row_label(stage))}, "
             f"{count(one['n'], 'order')}<br>"
             f"{estimate(one['at'], one['low'], one['high'])}"
             for _, stage, one in here

@@ -360,8 +360,8 @@ def narrow(layout: Mapping[str, Any], legend_px: int) -> dict[str, Any]:
         notes = [note for note in notes if note not in beside]
         labels = list(zip(axes["yaxis"]["tickvals"], rows, strict=True))
         first, last = axes["yaxis"]["range"]
-        if first < last:  # hills stand on their row
-            notes += [_label(at, label, yanchor="bottom") for at, label in labels]
+        if first < last:  # hills stand on their row, and leave room above them
+            notes += [_label(at + 1, f"<b>{label}</b>", yanchor="top") for at, label in labels]
         elif inside >= LEAST_ROW_PX * len(rows):
             texts = {at: _row_lines(at, label, beside) for at, label in labels}
             row_px = BAR_PX + 2 * (

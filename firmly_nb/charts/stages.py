@@ -26,6 +26,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.look import FEW_POINTS, LIGHT, edges, faint, positive, stage_look, time_axis
 from firmly_nb.display.text import (
+    as_hover,
     as_plotly,
     count,
     duration,
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ROW_PX = 62
-RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.86, 1.6
+# Above a hill is room for the name of its row, where there is none beside it.
+RIDGE_BINS, RIDGE_HEIGHT, RIDGE_ROOM = 160, 0.70, 1.6
 # Fewer times than this have no median and no hill that means anything.
 FEWEST_IN_A_HILL = 6
 STROKE_PX = 12
@@ -88,7 +90,7 @@ def stages(events: pd.DataFrame, stages: pd.DataFrame, orders: pd.DataFrame) -> 
 def ridge(stages: pd.DataFrame, orders: pd.DataFrame) -> Chart:
     """Draw the spread of each stage's time, one hill above the other, on one logarithmic axis.
 
-    Few orders are drawn one by one under their hill.
+    Few orders are drawn one by one at the foot of their hill.
     """
     question = "How much does each stage vary?"
     found = _durations(known(stages, orders), orders)
@@ -245,7 +247,7 @@ def _beside(row: dict[Any, Any], index: int) -> dict[str, Any]:
 
 
 def _row_words(row: dict[Any, Any]) -> str:
-    parts = [f"<b>{as_plotly(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
+    parts = [f"<b>{as_hover(row['stage'])}</b>, {count(int(row['n']), 'order')}"]
     for name in ("p50", "p90", "p95"):
         low, high = row[f"{name}_low_ms"], row[f"{name}_high_ms"]
         middle = row[f"{name}_ms"]
@@ -285,12 +287,12 @@ def _median_said(row: dict[Any, Any]) -> str:
 
 def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) -> list[Any]:
     if len(values) < FEWEST_IN_A_HILL:
-        return [_rug(values, level, name, STROKE_PX)]
+        return [_rug(values, level + 0.1, name, STROKE_PX)]
     colour = stage_look(name, ends)["color"]
     x = np.sqrt(grid[:-1] * grid[1:])
     height = _smooth(values, grid)
     y = level + RIDGE_HEIGHT * height
-    hover = f"{as_plotly(name)}, {count(len(values), 'order')}"
+    hover = f"{as_hover(name)}, {count(len(values), 'order')}"
     base = go.Scatter(
         x=x, y=np.full(len(x), level), mode="lines", line={"width": 0}, hoverinfo="skip"
     )
@@ -318,7 +320,7 @@ def _hill(values: Floats, name: str, level: int, grid: Floats, ends: list[str]) 
         base,
         hill,
         median,
-        *([_rug(values, level - 0.08, name, 5)] if len(values) <= FEW_POINTS else []),
+        *([_rug(values, level + 0.05, name, 5)] if len(values) <= FEW_POINTS else []),
     ]
 
 
@@ -329,7 +331,7 @@ def _rug(values: Floats, height: float, name: str, size_px: int) -> Any:
         mode="markers",
         marker={"symbol": "line-ns", "size": size_px, "line": {"width": 1.4, "color": LIGHT.ink}},
         hovertext=durations(values),
-        hovertemplate=f"{as_plotly(name)} %{{hovertext}}<extra></extra>",
+        hovertemplate=f"{as_hover(name)} %{{hovertext}}<extra></extra>",
     )
 
 

@@ -22,7 +22,7 @@ from firmly_nb.charts.chart import (
 )
 from firmly_nb.charts.look import LIGHT, failure_look, stage_look
 from firmly_nb.display.messages import UnknownName, coded_error, quoted, unknown
-from firmly_nb.display.text import as_plotly, count, duration, percent, short_name
+from firmly_nb.display.text import as_hover, as_plotly, count, duration, percent, short_name
 from firmly_nb.latency.columns import ended_ms, is_value
 from firmly_nb.latency.stages import START, voided
 from firmly_nb.outcomes import PLACED, outcome
@@ -172,9 +172,9 @@ def _bars(
         x=part["duration_ms"].to_numpy(np.float64),
         name=as_plotly(stage),
         marker={**stage_look(stage, names), "line": {"width": 0}},
-        customdata=list(map(as_plotly, ids)),
+        customdata=list(map(as_hover, ids)),
         hovertext=durations(part["duration_ms"]),
-        hovertemplate=f"<b>{as_plotly(stage)}</b> %{{hovertext}}<br>%{{customdata}}<extra></extra>",
+        hovertemplate=f"<b>{as_hover(stage)}</b> %{{hovertext}}<br>%{{customdata}}<extra></extra>",
     )
 
 
@@ -194,7 +194,7 @@ def _unknown(part: pd.DataFrame, row_of: dict[str, int], origin: dict[str, float
             name="time of the stage not known",
             marker={"color": LIGHT.line, "line": {"width": 1, "color": LIGHT.quiet}},
             customdata=[
-                f"<b>{as_plotly(stage)}</b>: its time is not known<br>{as_plotly(each)}"
+                f"<b>{as_hover(stage)}</b>: its time is not known<br>{as_hover(each)}"
                 for stage, each in zip(stages, ids, strict=True)
             ],
             hovertemplate="%{customdata}<extra></extra>",
@@ -221,8 +221,8 @@ def _backwards(drawn: pd.DataFrame, row_of: dict[str, int], origin: dict[str, fl
                 "line": {"width": 1, "color": LIGHT.paper},
             },
             customdata=[
-                f"<b>{as_plotly(stage)}</b> ended before the milestone that comes first<br>"
-                f"{as_plotly(each)}"
+                f"<b>{as_hover(stage)}</b> ended before the milestone that comes first<br>"
+                f"{as_hover(each)}"
                 for stage, each in zip(part["stage"].tolist(), ids, strict=True)
             ],
             hovertemplate="%{customdata}<extra></extra>",
@@ -263,8 +263,8 @@ def _failures(
     for name, part in lost.groupby(lost["outcome"].astype("str")):
         ids, ends = part["recording_id"].tolist(), part["order_latency_ms"].tolist()
         said = [
-            f"<b>{as_plotly(outcome(str(name)).clause)}</b> {shown_code(code)}<br>"
-            f"after {duration(end)}<br>{as_plotly(each)}"
+            f"<b>{as_hover(outcome(str(name)).clause)}</b> {shown_code(code)}<br>"
+            f"after {duration(end)}<br>{as_hover(each)}"
             for code, end, each in zip(part["error_code"].tolist(), ends, ids, strict=True)
         ]
         traces.append(

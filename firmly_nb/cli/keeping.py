@@ -172,7 +172,7 @@ def _row(one: Kept) -> dict[str, object]:
     return {
         "what": one.kind,
         "path": str(one.path),
-        "orders": "unread" if one.recordings is None else f"{one.recordings:,}",
+        "orders": "unread" if one.recordings is None else count(one.recordings),
         "size": storage(one.n_bytes),
         "age": f"{max(one.age_days, 0):.0f} d",
         "tags": _first(sorted(one.tags)),

@@ -134,7 +134,7 @@ def doctor(
     Nothing is ordered. The exit code is 0 if nothing needs to be done, else 1.
     """
     if environment or api_url or card_url:
-        from firmly_nb.lab import diagnose
+        from firmly_nb.connect import diagnose
 
         urls = {"api_url": api_url, "card_url": card_url}
         found = diagnose(environment, allow_domains=allow or [], ca_file=ca_file, **urls)

@@ -50,8 +50,10 @@ from firmly_nb.outcomes import (
 if TYPE_CHECKING:
     from distributed import Client
 
-    from firmly_nb.lab import Lab, PlaceOptions
-    from firmly_nb.recordings.recordings import Recording, Recordings
+    from firmly_nb.lab import Lab
+    from firmly_nb.options import PlaceOptions
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings
     from firmly_nb.sweep.sweep import Sweep
 
 EVENT_COLUMNS = {"event": "event", "t_ms": "ms", "gap_ms": "gap ms"}

@@ -379,7 +379,7 @@ def verify(
         print_table([{"file": row.file, "state": row.state} for row in wrong.itertuples()])
         raise typer.Exit(1)
     if not quiet:
-        say(f"{path}: all {len(table):,} files are what was saved")
+        say(f"{path}: all {count(len(table))} files are what was saved")
 
 
 # A gate and a report: what they are made of, and the verdict of both.

@@ -102,7 +102,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the order's row and 
 
 def open_lab(environment: str | None, **options: Any) -> Lab:
     """Connect to an environment."""
-    from firmly_nb.lab import connect
+    from firmly_nb.connect import connect
 
     return connect(environment, **options)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.models import Card, Order
     from firmly_nb.api.secrets import Hidden
     from firmly_nb.engine import Bench
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 NO_APP_ID = SecretStr("00000000-0000-0000-0000-000000000000")
 NO_PRODUCT = "firmly-nb-no-such-product"

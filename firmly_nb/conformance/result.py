@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 ON_THE_WAY = (SESSION, STREAM)  # calls without which there is no order
 CLOCK_S = 5.0  # a clock that is less off is not worth a sentence

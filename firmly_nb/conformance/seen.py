@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.api.client import Answer
     from firmly_nb.recorder.records import Event
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 
 SEEN, MISSING, UNDOCUMENTED = "seen", "missing", "undocumented"

@@ -574,6 +574,10 @@ FNB117 Unknown name
 The object or package has no attribute or method of that name.
 Correct the spelling. Press Tab after the dot for a list.
 
+FNB118 Nothing to look up
+The domain, handle or query is empty, or the domain is not the host name of a merchant.
+Pass what to look up, such as lab.products("staging.luma.gift").
+
 FNB200 Error without a known name
 The API answered with an error that its pages do not name.
 Read the API's own words in the message. Repeat the request later, or ask firmly.

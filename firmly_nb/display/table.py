@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from firmly_nb.display.html import CELL, CODE, LEFT, NUMBER, QUIET, RULE, SEEN, quiet, swatch
-from firmly_nb.display.text import LONGEST, LONGEST_NAME, as_html, as_markdown, printable
+from firmly_nb.display.text import as_html, as_markdown, printable, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class Head:
     look: str = ""
 
     def __str__(self) -> str:
-        text = printable(self.text, LONGEST_NAME)
+        text = short_name(self.text)
         return f"{text}, {self.unit}" if self.unit else text
 
 
@@ -252,8 +252,9 @@ def _rows(grid: Grid) -> Iterator[Row]:
     return (row if isinstance(row, Row) else Row(row) for row in grid.rows)
 
 
-def _longest(head: Head) -> int:
-    return LONGEST if head.wraps else LONGEST_NAME
+def _cut(text: str, head: Head, *, wraps: bool = False) -> str:
+    """Return a text as its column has room for it; what does not wrap may be a name."""
+    return printable(text) if head.wraps or wraps else short_name(text)
 
 
 def _cells(row: Row) -> list[Cell]:
@@ -282,9 +283,9 @@ def _bar_text(bar: Bar, width: int) -> str:
 
 
 def _plain(cell: Cell, head: Head) -> str:
-    said = [printable(text, _longest(head)) for text in (cell.before, cell.text) if text]
+    said = [_cut(text, head) for text in (cell.before, cell.text) if text]
     if cell.small:
-        small = printable(cell.small, _longest(head))
+        small = _cut(cell.small, head)
         said.append(f"({small})" if said else small)
     return " ".join(said)
 
@@ -359,7 +360,8 @@ def _cell_html(cell: Cell, row: Row, at: int, head: Head, grid: Grid) -> str:
     if row.tint:
         style += f"background:rgba({row.tint},.10);padding:3px 8px;"
         style += "" if at else f"border-left:3px solid rgb({row.tint});"
-    title = f' title="{escape(printable(cell.title))}"' if cell.title else ""
+    said = cell.title or ("" if _cut(cell.text, head) == printable(cell.text) else cell.text)
+    title = f' title="{escape(printable(said))}"' if said else ""
     tag = 'th scope="row"' if at == grid.named_by else "td"
     return f'<{tag} style="{style}"{title}>{_content(cell, row, head)}</{tag[:2]}>'
 
@@ -373,8 +375,7 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
         line = "position:absolute;top:-3px;bottom:-3px;border-left:1px solid;opacity:.55"
         lines = "".join(f'<span style="{line};left:{mark:.2%}"></span>' for mark in cell.bar.marks)
         return f'<div style="position:relative;min-width:120px">{bar}{lines}</div>'
-    longest = _longest(head)
-    content = as_html(cell.text, longest) if cell.text else ""
+    content = as_html(_cut(cell.text, head)) if cell.text else ""
     for look in dict.fromkeys((head.look, cell.look, row.look)):
         _, begin, end = LOOKS[look]
         content = f"{begin}{content}{end}" if content else ""
@@ -382,11 +383,12 @@ def _content(cell: Cell, row: Row, head: Head) -> str:
         content = f'<span style="{QUIET}">{content}</span>'
     parts = [swatch(cell.swatch)] if cell.swatch else []
     if cell.before:
-        parts.append(f"{SMALL}{as_html(cell.before, longest)}</small>")
+        parts.append(f"{SMALL}{as_html(_cut(cell.before, head))}</small>")
     # Below a number it wraps, and so may be long.
-    room, most = ("", longest) if head.left else (UNDER, LONGEST)
+    room = "" if head.left else UNDER
+    below = _cut(cell.small, head, wraps=not head.left)
     # On a coloured ground the quiet ink is too faint.
     ink = "" if row.tint else QUIET
-    small = f'<small style="{ink}font-weight:400;{room}">{as_html(cell.small, most)}</small>'
+    small = f'<small style="{ink}font-weight:400;{room}">{as_html(below)}</small>'
     under = f"{'<br>' if content else ''}{small}" if cell.small else ""
     return " ".join([*parts, content]) + under

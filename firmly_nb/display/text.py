@@ -16,13 +16,15 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from decimal import Decimal
 
 
 THIN_SPACE = "\u202f"  # in thousands; no line ends there
 UNIT_SPACE = "\u00a0"  # a number and its unit stay on one line
+# For plain text, and streams whose encoding has not more.
+PLAIN = {ord(THIN_SPACE): " ", ord(UNIT_SPACE): " ", ord("µ"): "u", ord("∞"): "inf"}
 UNKNOWN = "-"
 SIGNIFICANT, MOST_DECIMALS = 3, 2
 MOST_SHARE_DECIMALS = 6
@@ -47,7 +49,9 @@ CLOCKS = {
     "external": "time as told",
 }
 PAGES = "https://github.com/firmly-nb/firmly-nb/blob/main/"  # where a link finds docs/
-LONGEST_NAME, LONGEST = 48, 1_000  # characters of a name, and of any other text
+# Characters of a name, of one beside a chart or in its legend, and of any other text.
+LONGEST_NAME, LONGEST_LABEL, LONGEST = 48, 32, 1_000
+LONGEST_HOVER, HOVER_LETTERS = 240, 40  # of a whole name, and of each of its lines
 
 
 def number(value: float | None) -> str:
@@ -319,6 +323,23 @@ def cut(text: str, longest: int) -> str:
     return f"{text[:end]}…"
 
 
+def cut_middle(text: str, longest: int) -> str:
+    """Shorten a name to so many characters: names often differ only in their ends.
+
+    Examples
+    --------
+    >>> cut_middle("harbor-north-1.test", 12), cut_middle("short", 12)
+    ('harbor….test', 'short')
+    """
+    if len(text) <= longest:
+        return text
+    last = max(longest - 1, 0) // 2
+    begin = len(text) - last
+    while begin < len(text) and unicodedata.category(text[begin]).startswith("M"):
+        begin += 1
+    return cut(text, longest - last) + text[begin:]
+
+
 def full_stop(text: str) -> str:
     """End a text as a sentence, unless it ends as one.
 
@@ -354,17 +375,37 @@ def printable(text: object, longest: int = LONGEST) -> str:
     >>> printable("a long name", 6)
     'a lon…'
     """
-    # A text of megabytes is not read to its end.
-    line = cut(SPACES.sub(" ", cut(str(text), 8 * longest)).strip(), longest)
+    return _visible(text, longest, cut)
+
+
+def _visible(text: object, longest: int, shorten: Callable[[str, int], str]) -> str:
+    # A text of megabytes is not read as a whole.
+    line = shorten(SPACES.sub(" ", shorten(str(text), 8 * longest)).strip(), longest)
     if line.isprintable():
         return line
     kept = (THIN_SPACE, UNIT_SPACE)
     return "".join(char if char.isprintable() or char in kept else HIDDEN for char in line)
 
 
+def encodable(text: str, encoding: str | None) -> str:
+    r"""Return a text as a stream of this encoding can have it: printing it does not fail.
+
+    Examples
+    --------
+    >>> encodable("1\u202f204\u00a0ms ▇", "ascii"), encodable("▇", None)
+    ('1 204 ms ?', '▇')
+    """
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "replace").decode(encoding)
+    return text
+
+
 def short_name(text: object, longest: int = LONGEST_NAME) -> str:
-    """Return a name that a stranger chose as `printable`, at the length of a name."""
-    return printable(text, longest)
+    """Return a name that a stranger chose as `printable`; a long one is cut in its middle."""
+    return _visible(text, longest, cut_middle)
 
 
 def as_html(text: object, longest: int = LONGEST) -> str:
@@ -390,16 +431,32 @@ def as_markdown(text: object, longest: int = LONGEST) -> str:
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", safe)
 
 
-def as_plotly(text: object, longest: int = LONGEST_NAME) -> str:
-    """Write a stranger's text for Plotly, which reads some HTML, templates and TeX in text.
+def as_plotly(text: object, longest: int = LONGEST_LABEL) -> str:
+    """Write a stranger's name for Plotly, which reads some HTML, templates and TeX in text.
 
     Examples
     --------
     >>> as_plotly("<b>5</b> & $x$"), as_plotly("%{x}")
     ('&lt;b&gt;5&lt;/b&gt; &amp; &#36;x&#36;', '&#37;{x}')
     """
-    escaped = html.escape(printable(text, longest), quote=False)
+    escaped = html.escape(short_name(text, longest), quote=False)
     return escaped.replace("$", "&#36;").replace("%{", "&#37;{")
+
+
+def as_hover(text: object) -> str:
+    """Write a stranger's name in full, in lines, for what Plotly shows on hovering.
+
+    Examples
+    --------
+    >>> as_hover("harbor.test"), as_hover("northern-" * 6 + "1").count("<br>")
+    ('harbor.test', 1)
+    """
+    name = short_name(text, LONGEST_HOVER)
+    return (
+        "<br>".join(plotly_lines(name, HOVER_LETTERS))
+        if len(name) > HOVER_LETTERS
+        else as_plotly(name, HOVER_LETTERS)
+    )
 
 
 def plotly_lines(text: str, width: int) -> list[str]:

@@ -24,7 +24,8 @@ from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import storage
 from firmly_nb.environments import staging
 from firmly_nb.exchange.curl import order_path, posted
-from firmly_nb.recorder.records import Event, Recorded, began_ns, field_names, shareable, written
+from firmly_nb.recorder.masking import shareable
+from firmly_nb.recorder.records import Event, Recorded, began_ns, field_names, written
 
 if TYPE_CHECKING:
     import os

@@ -49,17 +49,10 @@ from firmly_nb.exchange.har_clean import (
     private_of,
 )
 from firmly_nb.outcomes import EXTERNAL
-from firmly_nb.recorder.recorder import Job, record
-from firmly_nb.recorder.records import (
-    End,
-    Event,
-    Phases,
-    Record,
-    Start,
-    from_dict,
-    masked,
-    masked_headers,
-)
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.masking import masked, masked_headers
+from firmly_nb.recorder.recorder import record
+from firmly_nb.recorder.records import End, Event, Phases, Record, Start, from_dict
 from firmly_nb.wire.sse import EventStreamParser, ServerSentEvent
 from firmly_nb.wire.stamps import Read, monotonic_ns
 

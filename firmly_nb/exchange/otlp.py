@@ -17,7 +17,7 @@ from firmly_nb.display.text import count, printable
 from firmly_nb.exchange.curl import order_path
 from firmly_nb.exchange.har import origin, started_ns
 from firmly_nb.outcomes import PLACED
-from firmly_nb.recorder.records import Recorded, shareable
+from firmly_nb.recorder.masking import shareable
 from firmly_nb.recorder.tables import order_row
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from firmly_nb.recorder.records import Event
+    from firmly_nb.recorder.records import Event, Recorded
 
 SERVICE = "firmly-nb"
 SPANS = "/v1/traces"

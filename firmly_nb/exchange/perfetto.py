@@ -16,7 +16,7 @@ from firmly_nb.display.paths import expanded
 from firmly_nb.display.text import printable
 from firmly_nb.exchange.har import iso, started_ns
 from firmly_nb.outcomes import outcome
-from firmly_nb.recorder.records import Recorded, shareable
+from firmly_nb.recorder.masking import shareable
 from firmly_nb.recorder.tables import order_row
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from firmly_nb.recorder.records import Recorded
 
 PROCESS = 1
 LONGEST = 60  # characters of a name

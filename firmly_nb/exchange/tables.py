@@ -31,6 +31,7 @@ from firmly_nb.carts.schemas import (
 from firmly_nb.disk import TemporaryFolder, database, write_whole
 from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.paths import expanded
+from firmly_nb.display.text import count
 from firmly_nb.frames import AS_TEXT, TIME_FORMAT, TableFrame, for_excel, for_parquet
 from firmly_nb.latency.caveats import CAVEATS
 from firmly_nb.latency.shares import FUNNEL, OUTCOMES
@@ -247,7 +248,7 @@ def _workbook(tables: Iterable[tuple[str, Table, pd.DataFrame]]) -> bytes:
     ) as writer:
         for name, table, frame in tables:
             if len(frame) > MOST_ROWS:
-                text = f"{name} has {len(frame):,} rows, and a sheet has {MOST_ROWS:,}."
+                text = f"{name} has {count(len(frame))} rows, and a sheet has {count(MOST_ROWS)}."
                 raise coded_error(ValueError, "FNB351", f"{text} Use format='parquet' or 'csv'.")
             times = {c.name: f"{c.name} (UTC)" for c in table.columns if "datetime" in c.dtype}
             plain = for_excel(frame).rename(columns=times)

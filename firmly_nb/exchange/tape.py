@@ -28,7 +28,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.display.messages import coded_error, quoted, unknown
 from firmly_nb.display.text import count
 from firmly_nb.outcomes import EXTERNAL, YES
-from firmly_nb.recorder.records import masked
+from firmly_nb.recorder.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

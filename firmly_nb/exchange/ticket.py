@@ -12,10 +12,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from firmly_nb.api.secrets import redact_text
-from firmly_nb.display.text import THIN_SPACE, UNIT_SPACE, duration, printable, uncertainty
+from firmly_nb.display.text import PLAIN, duration, printable, uncertainty
 from firmly_nb.latency.stages import BUFFERED, COALESCED, OUT_OF_ORDER, REASONS, voided
 from firmly_nb.outcomes import outcome
-from firmly_nb.recorder.records import masked_text
+from firmly_nb.recorder.masking import masked_text
 from firmly_nb.recorder.tables import last_snapshot
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ VOID = {
     COALESCED: "not known: begin and end came together",
     OUT_OF_ORDER: "not known: the events came out of order",
 }
-PLAIN = {ord(THIN_SPACE): " ", ord(UNIT_SPACE): " ", ord("µ"): "u", ord("∞"): "inf"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -39,8 +39,8 @@ from firmly_nb.display.text import (
 )
 from firmly_nb.outcomes import STAGE_COLOURS
 from firmly_nb.recorder.calibration_sender import EVENT, LAST_EVENT
+from firmly_nb.recorder.job import Job
 from firmly_nb.recorder.process import WorkerProcess, end_by_input
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import End, Event, Record, Start
 from firmly_nb.schema import Column, Table
 

@@ -16,17 +16,9 @@ from typing import TYPE_CHECKING
 
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.paths import expanded
-from firmly_nb.recorder.records import (
-    End,
-    Event,
-    Record,
-    Start,
-    check_record,
-    decode,
-    encode_line,
-    masked,
-    recorded,
-)
+from firmly_nb.recorder.endings import recorded
+from firmly_nb.recorder.masking import masked
+from firmly_nb.recorder.records import End, Event, Record, Start, check_record, decode, encode_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,22 +27,13 @@ from anyio import CancelScope
 from firmly_nb.api.secrets import Secret, redact_text, without_app_id
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.outcomes import BEFORE_IT_WAS_SENT
+from firmly_nb.recorder.endings import failed_call, tells_end, told_by_events
 from firmly_nb.recorder.journal import JournalError, append_record, find_journal, read_journal
-from firmly_nb.recorder.records import (
-    End,
-    Event,
-    Record,
-    Start,
-    failed_call,
-    from_dict,
-    tells_end,
-    told_by_events,
-    written,
-)
+from firmly_nb.recorder.records import End, Event, Record, Start, from_dict, written
 from firmly_nb.wire.stamps import monotonic_ns
 
 if TYPE_CHECKING:
-    from firmly_nb.recorder.recorder import Job
+    from firmly_nb.recorder.job import Job
 
 
 # The protocol between a notebook and its recorder, version 3.
@@ -178,7 +169,7 @@ def job_message(job: Job) -> dict[str, Any]:
 
 def read_job(message: dict[str, Any]) -> Job:
     """Read a job back."""
-    from firmly_nb.recorder.recorder import Call, Job, Lease
+    from firmly_nb.recorder.job import Call, Job, Lease
 
     start, call = from_dict(message.pop("start")), message.pop("call")
     lease = message.pop("lease", None)

@@ -8,23 +8,21 @@ idempotency key, so a second POST is a second order.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 import weakref
 from collections import deque
 from collections.abc import Callable  # noqa: TC003 - read at run time by the dataclass
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 import httpcore
 import httpx
 import orjson
 
+from firmly_nb.api.beside import error_beside, status_beside
 from firmly_nb.api.causes import cause_of, said_of_http
 from firmly_nb.api.errors import (
     ERRORS,
@@ -35,13 +33,7 @@ from firmly_nb.api.errors import (
     error_from_payload,
     seconds_to_wait,
 )
-from firmly_nb.api.event_names import (
-    COMPLETE_ORDER,
-    ERROR,
-    SAYS_NO,
-    milestone_of,
-    says_otherwise,
-)
+from firmly_nb.api.event_names import ERROR, SAYS_NO, milestone_of, says_otherwise
 from firmly_nb.api.headers import REQUEST_ID, kept_headers, other_names
 from firmly_nb.api.secrets import decode, redact, redact_broken_json, redact_text
 from firmly_nb.api.snapshots import (
@@ -54,23 +46,12 @@ from firmly_nb.api.snapshots import (
     why_unread,
 )
 from firmly_nb.api.values import as_utf8
-from firmly_nb.disk import read_number
 from firmly_nb.display.text import count, cut, listed, printable, short_name
 from firmly_nb.outcomes import ANSWERED, BEFORE_IT_WAS_SENT, PLACED
-from firmly_nb.recorder.records import (
-    End,
-    Event,
-    Phases,
-    Record,
-    Start,
-    error_beside,
-    failure_data,
-    masked_headers,
-    masked_text,
-    says_placed,
-    says_refused,
-    status_beside,
-)
+from firmly_nb.recorder.endings import failure_data, says_placed, says_refused
+from firmly_nb.recorder.job import Call, Job, LeaseOver
+from firmly_nb.recorder.masking import masked_headers, masked_text
+from firmly_nb.recorder.records import End, Event, Phases, Record, Start
 from firmly_nb.wire.encodings import Decoder, DecodingError
 from firmly_nb.wire.sse import (
     KEPT_BYTES,
@@ -95,7 +76,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from firmly_nb.api.client import FirmlyClient
-    from firmly_nb.api.secrets import Hidden
     from firmly_nb.outcomes import OutcomeName
 
 
@@ -296,91 +276,6 @@ WRITE_AHEAD_NS = 10_000_000
 UNEXPECTED = "the answer was not what was asked for"
 # What a task is cancelled with (``task.cancel(NOTEBOOK_GONE)``) where it was not the analyst.
 NOTEBOOK_GONE = "cut off: the notebook's process ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Call of an order that is made call by call, and how far the order is.
-
-    The times of its event go on from those of the calls before it: pauses between calls are in
-    ``Start.paused_ns`` and in no time of an event.
-    """
-
-    name: str  # of the event that its response becomes
-    failed: str  # the same where it fails
-    method: str
-    path: str  # behind /cart/: "line-items"; or "complete-order"
-    seq: int  # number of its event
-    t_ns: int = 0  # time of the calls before it
-    uncertainty_us: float = 0.0  # of that time
-
-    @property
-    def orders(self) -> bool:
-        """True for the call that orders: it goes where cards go, and an end follows it."""
-        return self.name == COMPLETE_ORDER
-
-
-class LeaseOver(Exception):  # noqa: N818 - nothing went wrong
-    """Order that is not to be sent any more: its lease has ended, or another one holds the run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Right to send an order until some moment, as long as nobody else has taken the run over.
-
-    It is checked after the order's start is on the disk, right before its request. So whoever
-    raises the number of the epoch and then finds no start knows that the order was not sent, and
-    never will be.
-    """
-
-    file: str  # with the number of the epoch; percent-encoded: a name need not be text
-    epoch: int
-    until_ns: int  # on the clock of `monotonic_ns`
-
-    def check(self) -> None:
-        """Raise :class:`LeaseOver` if the order may not be sent any more."""
-        if read_number(Path(os.fsdecode(unquote_to_bytes(self.file)))) != self.epoch:
-            raise LeaseOver("the run was taken over")
-        if monotonic_ns() > self.until_ns:
-            raise LeaseOver("the lease was over")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Order to record, or one call of it: its start record, body and token."""
-
-    start: Start
-    body: dict[str, Any] = field(repr=False)  # holds the encrypted card
-    token: Hidden
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-    keep_raw: bool = False
-    exact_bytes: int = 0  # of events' exact text that are told, but not written down
-    max_event_bytes: int = 2 * 1024 * 1024
-    max_stream_bytes: int = 64 * 1024 * 1024
-    max_events: int = 10_000
-    # On the clock of `monotonic_ns`, which is the same in every process.
-    planned_ns: int | None = None  # when to send; None: at once
-    deadline_ns: int | None = None  # when somebody waits no longer; None: timeout_s after the start
-    call: Call | None = None  # None: Place Order
-    lease: Lease | None = None  # None: it may be sent whenever it is planned
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Texts of the request that must appear in no record."""
-        texts = [self.token.get_secret_value(), self.body.get("encrypted_card")]
-        texts.append(self.body.get("captcha_token"))
-        return tuple(text for text in texts if isinstance(text, str) and text)
-
-    @property
-    def ends(self) -> bool:
-        """True if an end is its last record; of a call that does not order it is an event."""
-        return self.call is None or self.call.orders
-
-    def left_s(self) -> float:
-        """Return how many seconds the order has from now on; 0 once they are over."""
-        if self.deadline_ns is None:
-            return self.start.timeout_s
-        return max(self.deadline_ns - monotonic_ns(), 0) / 1e9
 
 
 async def _next_turn() -> None:

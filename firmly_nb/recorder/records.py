@@ -13,50 +13,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
-from itertools import chain, islice
+from itertools import islice
 from sys import intern
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 from zlib import crc32
 
 import orjson
 
-from firmly_nb.api.errors import (
-    DESCRIBED_BY,
-    ENVELOPES,
-    ERRORS,
-    LISTED_STATUSES,
-    NAMED_BY,
-    FirmlyError,
-    error_from_payload,
-)
-from firmly_nb.api.event_names import (
-    COMPLETE_ORDER,
-    ERROR,
-    SUCCESS,
-    milestone_of,
-    says_otherwise,
-)
-from firmly_nb.api.personal import (
-    is_without_personal,
-    mask_personal,
-    mask_personal_name,
-    mask_personal_text,
-)
+from firmly_nb.api.beside import error_beside, status_beside
+from firmly_nb.api.errors import DESCRIBED_BY, ENVELOPES, ERRORS, NAMED_BY, error_from_payload
+from firmly_nb.api.event_names import COMPLETE_ORDER, SUCCESS
 from firmly_nb.api.snapshots import (
     DEEPEST,
     FIELDS,
     NAMES,
     ORDER_NUMBER,
     find_snapshot,
-    order_number,
     order_numbers,
     unsubmitted,
     why_unread,
 )
-from firmly_nb.outcomes import YES, Existence, OutcomeName
+from firmly_nb.outcomes import Existence, OutcomeName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 FORMAT_VERSION = 1
@@ -427,9 +407,6 @@ def lag_ns(start: Start, end: End) -> int | None:
     return start.schedule_lag_ns if end.schedule_lag_ns is None else end.schedule_lag_ns
 
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
 class Recorded(NamedTuple):
     """Records of one order."""
 
@@ -666,144 +643,6 @@ def _bounds(kind: type) -> list[tuple[str, int, int]]:
     return found
 
 
-def masked(record: AnyRecord, start: Start) -> AnyRecord:
-    """Return a record as it may be written down: nothing in it names a person.
-
-    Parameters
-    ----------
-    record
-        A start, an event or an end, its secrets out.
-    start
-        The start of its order, which knows what to look for.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
-    >>> masked(End("incomplete", 0, error_description="no street for Ada"), start)
-    ... # doctest: +ELLIPSIS
-    End(outcome='incomplete', ... error_description='no street for ***', ...)
-    """
-    if isinstance(record, Start):
-        return _changed(record, personal=[])
-    values, kept = tuple(start.personal), _kept(start)
-
-    def text(words: str) -> str:
-        return mask_personal_text(words, values, kept)
-
-    # Decoded, a large cart takes ten times its text.
-    if not (record.packed_bytes and is_without_personal(record.json.decode(), values, kept)):
-        value = getattr(record, record.PACKS)
-        clean = mask_personal(value, values, kept)
-        if clean is not value:
-            record = replace(record, **{record.PACKS: clean})
-    if isinstance(record, Event):
-        name = _masked_name(record.event, start)
-        return _changed(record, event=name, id=text(record.id), raw=None)
-    return _changed(
-        record,
-        error_code=record.error_code and text(record.error_code),
-        error_description=record.error_description and text(record.error_description),
-        unfinished=record.unfinished and text(record.unfinished),
-        encoding=record.encoding and text(record.encoding),
-        settled=record.settled and _masked_answer(record.settled, start),
-        warnings=[text(words) for words in record.warnings],
-    )
-
-
-def _masked_answer(settled: Settled, start: Start) -> Settled:
-    """Return a cart's answer in which its own words name nobody; an order number stays."""
-    if settled.order_exists == YES:
-        return settled
-    return replace(settled, evidence=masked_text(settled.evidence, start))
-
-
-def _changed(record: AnyRecord, **to: Any) -> AnyRecord:
-    """Return a record with other fields; itself if they are the same, since a copy takes long."""
-    is_same = all(getattr(record, name) == value for name, value in to.items())
-    if is_same or isinstance(record, Start):
-        return record if is_same else replace(record, **to)
-    changed: AnyRecord = record.changed(**to)  # type: ignore[assignment]  # of the same kind
-    return changed
-
-
-def shareable(order: Recorded) -> Recorded:
-    """Return a recording as it may leave the toolkit: nothing in it names a person.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
-    >>> end = End("incomplete", 0, error_description="no street for Ada")
-    >>> shareable(Recorded(start, [], end)).end.error_description
-    'no street for ***'
-    """
-    start, events, end, cut_off, warnings = order
-    return Recorded(
-        masked(start, start),
-        [masked(event, start).changed(_exact=None) for event in events],
-        masked(end, start),
-        cut_off,
-        [masked_text(text, start) for text in warnings],
-    )
-
-
-def _masked_name(name: str, start: Start) -> str:
-    """Return an event's name; one that the API gave is nobody's, whatever a person is called."""
-    is_known = name == ERROR or _is_known(start, name)
-    return name if is_known else mask_personal_name(name, tuple(start.personal), _kept(start))
-
-
-def tellable(order: Recorded) -> Recorded:
-    """Return a recording of which everything but the events' data and exact text names nobody.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
-    >>> tellable(Recorded(start, [], End("incomplete", 0, unfinished="to Ada"))).end.unfinished
-    'to ***'
-    """
-    start, events, end, cut_off, warnings = order
-    named = [_tellable_event(event, start) for event in events]
-    said = [masked_text(text, start) for text in warnings]
-    return Recorded(start, named, masked(end, start), cut_off, said)
-
-
-def _tellable_event(event: Event, start: Start) -> Event:
-    """Return an event of which no name, order number or path of an unread cart names a person."""
-    data = event.outline
-    told = [*order_numbers(data), why_unread(data, event.event, start.milestones) or ""]
-    if any(masked_text(text, start) != text for text in told):
-        return masked(event, start)
-    return _changed(event, event=_masked_name(event.event, start))
-
-
-def masked_text(text: str, start: Start) -> str:
-    """Return a text of an order's recording in which nothing names a person.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9, personal=["Ada"])
-    >>> masked_text("cart of ADA", start)
-    'cart of ***'
-    """
-    return mask_personal_text(text, tuple(start.personal), _kept(start))
-
-
-def masked_headers(headers: list[list[str]], start: Start) -> list[list[str]]:
-    """Return headers of an order's response in which nothing names a person.
-
-    They are so in memory, too: a report tells which proxies there were.
-    """
-    said = "\n".join(word for header in headers for word in header)
-    if masked_text(said, start) == said:
-        return headers
-    return [[masked_text(word, start) for word in header] for header in headers]
-
-
-def _kept(start: Start) -> tuple[str, ...]:
-    """Return what stays although a name may be part of it: the merchant and what was ordered."""
-    return (start.domain, *(str(item.get("variant_id") or start.domain) for item in start.items))
-
-
 def _known(
     kind: type[Start | Event | End | Phases | Settled | Told], values: dict[str, Any]
 ) -> dict[str, Any]:
@@ -906,264 +745,6 @@ def _fits(value: Any, declared: str) -> bool:
     return all(_fits(one, inner) for one in each)
 
 
-def says_placed(start: Start, name: str, data: Any) -> Literal["name", "content"] | None:
-    """Say whether an event tells that the order was placed: by its name, or by what is in it.
-
-    An event of an unknown name does so with an order number, unless it says otherwise as well.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
-    >>> says_placed(start, "order-placed", {}), says_placed(start, "item-added", {})
-    ('name', None)
-    >>> says_placed(start, "order_placed", {"order": {"platform_order_number": "7001"}})
-    'content'
-    """
-    if name in start.success:
-        return "name"
-    if start.flow or name == ERROR or _is_known(start, name) or order_number(data) is None:
-        return None
-    no = says_otherwise(name) or unsubmitted(data) or error_beside(data) or status_beside(data)
-    return None if no else "content"
-
-
-def error_beside(data: Any, *, parts: bool = False) -> str | None:
-    """Return the name of the error in the data of a success, or its words; None if there is none.
-
-    Parameters
-    ----------
-    data
-        The decoded JSON.
-    parts
-        Whether to look at the parts of the order: at its lines, and at those that failed.
-
-    Examples
-    --------
-    >>> error_beside({"platform_order_number": "7", "error": "ErrorPaymentDeclined"})
-    'ErrorPaymentDeclined'
-    >>> error_beside({"order": {"platform_order_number": "7", "error": {"message": "no funds"}}})
-    'no funds'
-    >>> error_beside({"platform_order_number": "7", "error": None, "code": "OK"}) is None
-    True
-    >>> error_beside({"failed_items": [{"error": "ErrorNotEnoughStock"}]}, parts=True)
-    'ErrorNotEnoughStock'
-    """
-    for place in chain(_places(data), _parts_of_the_order(data) if parts else ()):
-        told = next(filter(None, map(place.get, ERRORS)), None)
-        if not told and place is not data:
-            continue
-        error = error_from_payload(place)
-        if error.error in LISTED_STATUSES:
-            return error.error
-        if told and str(told).strip().lower() not in NO_ERRORS:
-            is_named = error.error != NAMELESS
-            words = "without a name or words" if told is True else error.description or str(told)
-            return error.error if is_named else words
-    return None
-
-
-def status_beside(data: Any) -> str | None:
-    """Return the field in the data of a success that says otherwise; None if there is none.
-
-    Examples
-    --------
-    >>> status_beside({"platform_order_number": "7", "success": False})
-    'success is false'
-    >>> status_beside({"platform_order_number": "7", "status": "requires_action"})
-    'status is requires_action'
-    >>> status_beside({"order": {"platform_order_number": "7", "status": "pending"}}) is None
-    True
-    """
-    for place in _places(data):
-        for name in (*FLAGS, *STATES, *([] if place is not data else NAMED_AS)):
-            value = place.get(name)
-            text = value.strip() if isinstance(value, str) else ""
-            if name in FLAGS:
-                is_no = str(value).strip().lower() == str(name in FAILED).lower()
-            elif type(value) is int:
-                is_no = 400 <= value < 600
-            else:
-                is_no = text.lower() != NEW and says_otherwise(text[:LONGEST_STATE])
-            if is_no or (value and name in WHEN_FAILED):
-                return f"{name} is {str(value).strip().lower() if name in FLAGS else value}"
-    return None
-
-
-# Fields that say how an order went, beside its number.
-SUCCEEDED = ("success", "succeeded", "successful", "ok")
-FAILED = ("cancelled", "canceled", "declined", "refunded", "voided")
-FLAGS = (*SUCCEEDED, *FAILED)
-WHEN_FAILED = ("cancelled_at", "canceled_at", "refunded_at", "voided_at")
-STATES = (
-    *("status", "state", "result", "outcome", "statusCode", "status_code", "code"),
-    *("order_status", "payment_status", "financial_status", *WHEN_FAILED),
-)
-PAYMENTS = ("payment", "payment_summary")
-# Lists of what an order is made of end so: line_items, failed_items, results.
-PARTS = ("items", "lines", "results", "responses")
-NAMED_AS = ("type", "event")  # of an event inside another one
-NEW = "pending"  # an order that was just placed has this status at some merchants
-LONGEST_STATE, MOST_PARTS = 60, 100
-NAMELESS = error_from_payload({}).error
-NO_ERRORS = frozenset({"none", "null", "no", "false", "0", "ok", "no error"})
-
-
-def _places(data: Any) -> Iterator[dict[str, Any]]:
-    """Return where an order's data may say how it went: itself, its order and cart, an envelope."""
-    if not isinstance(data, dict):
-        return
-    around = [data, *(one for one in map(data.get, ENVELOPES) if isinstance(one, dict))]
-    yield from around
-    for each in around:
-        orders = [one for one in map(each.get, NAMES) if isinstance(one, dict)]
-        yield from orders
-        for order in (each, *orders):
-            yield from (one for one in map(order.get, PAYMENTS) if isinstance(one, dict))
-
-
-def _parts_of_the_order(data: Any) -> Iterator[dict[str, Any]]:
-    """Return the first objects of lists in which a part of the order may have failed."""
-    for place in _places(data):
-        for name, value in place.items():
-            if isinstance(value, list) and name.lower().endswith(PARTS):
-                yield from (one for one in value[:MOST_PARTS] if isinstance(one, dict))
-
-
-def says_refused(start: Start, name: str, data: Any) -> FirmlyError | None:
-    """Return the error that an event tells: one named so, or one with an error of the API's list.
-
-    Examples
-    --------
-    >>> start = Start("r", 0, "simulator", "a.test", [], True, "warm", 9)
-    >>> says_refused(start, "order-failed", {"error": "ErrorPaymentDeclined"}).error
-    'ErrorPaymentDeclined'
-    >>> says_refused(start, "note", {"error": "of our own"}) is None
-    True
-    """
-    if start.flow:
-        return None  # the end tells; an error of a call before it need not be the last word
-    if name != ERROR and _is_known(start, name):
-        return None
-    if name != ERROR and not isinstance(data, dict):
-        return None
-    error = error_from_payload(data)
-    return error if name == ERROR or error.error in LISTED_STATUSES else None
-
-
-def failure_data(call: str, ended: Mapping[str, Any], http_status: int | None) -> dict[str, Any]:
-    """Return what the event of a failed call tells: which call, how it ended, and its error.
-
-    Examples
-    --------
-    >>> ended = {"outcome": "http_error", "error_code": "ErrorNotEnoughStock"}
-    >>> failure_data("add-line-item", ended, 400)["error"]["error"]
-    'ErrorNotEnoughStock'
-    """
-    error = {"code": http_status, "error": ended.get("error_code") or ended["outcome"]}
-    text = ended.get("error_description") or ""
-    return {
-        "call": call,
-        "outcome": ended["outcome"],
-        "error": {**error, "description": text},
-    }
-
-
-def failed_call(name: str, call: str, seq: int, t_ns: int, ended: Mapping[str, Any]) -> Event:
-    """Return the event of a call whose recorder could not tell it."""
-    return Event(
-        seq=seq,
-        event=name,
-        data=failure_data(call, ended, None),
-        t_ns=t_ns,
-        wall_ns=None,
-        clock="user",
-        uncertainty_us=0.0,
-        read_no=None,
-        coalesced=False,
-        read_delay_us=0.0,
-        size=0,
-    )
-
-
-def _is_known(start: Start, name: str) -> bool:
-    """Return whether an event's name alone tells what it is; its data is then not looked into."""
-    return name in start.success or milestone_of(name, start.milestones) is not None
-
-
-def tells_end(start: Start, event: Event) -> bool:
-    """Return whether an event tells how the order ended: a success or a refusal."""
-    name = event.event
-    if name in start.success:
-        return True
-    if name != ERROR and _is_known(start, name):
-        return False
-    data = event.outline
-    return bool(says_placed(start, name, data) or says_refused(start, name, data))
-
-
-def placed_event(start: Start, events: Sequence[Event]) -> Event | None:
-    """Return the event that tells that the order was placed: the first by name, else by content."""
-    return next(_placed_events(start, events), None)
-
-
-def numbered_event(start: Start, events: Sequence[Event]) -> Event | None:
-    """Return the first event that tells the order with its number; without one the first."""
-    told = _placed_events(start, events)
-    first = next(told, None)
-    if first is None or order_number(first.outline):
-        return first
-    return next((event for event in told if order_number(event.outline)), first)
-
-
-def _placed_events(start: Start, events: Sequence[Event]) -> Iterator[Event]:
-    """Return the events that tell a success: those that do by their names go first."""
-    yield from (event for event in events if event.event in start.success)
-    for event in events:
-        if not _is_known(start, event.event) and says_placed(start, event.event, event.outline):
-            yield event
-
-
-def failed_event(start: Start, events: Sequence[Event]) -> Event | None:
-    """Return the event that tells that the order failed: the first by name, else by content."""
-    told = [event for event, _ in _refusals(start, events)]
-    return next((event for event in told if event.event == ERROR), next(iter(told), None))
-
-
-def _refusals(start: Start, events: Sequence[Event]) -> Iterator[tuple[Event, FirmlyError]]:
-    for event in events:
-        if event.event == ERROR or not _is_known(start, event.event):
-            error = says_refused(start, event.event, event.outline)
-            if error:
-                yield event, error
-
-
-def told_by_events(start: Start, events: Sequence[Event]) -> End | None:
-    """Return the end that the events themselves tell (placed, or an error), or None.
-
-    It is all that can be said of an order whose recorder died.
-    """
-    t_end = events[-1].t_ns if events else 0
-    placed = placed_event(start, events)
-    if placed is not None and placed.event in start.success:
-        return End("placed", t_end)
-    for _, error in _refusals(start, events):
-        code, description = error.error, error.description
-        return End("error_event", t_end, error_code=code, error_description=description)
-    return End("placed", t_end) if placed is not None else None
-
-
-def end_of_cut_off(start: Start, events: Sequence[Event]) -> End:
-    """Return an end for a recording that has none."""
-    t_end = events[-1].t_ns if events else 0
-    if not start.orders:
-        text = f"the recording was cut off before {COMPLETE_ORDER} was sent"
-        return End("incomplete", t_end, error_description=text, sent=False)
-    text = "the recording was cut off before the order's end"
-    if not any(order_number(event.outline) for event in events):
-        text += "; the order may exist"
-    return told_by_events(start, events) or End("incomplete", t_end, error_description=text)
-
-
 def start_of(records: Sequence[Record]) -> Start:
     """Return what a recording begins with, as it was written last.
 
@@ -1175,18 +756,3 @@ def start_of(records: Sequence[Record]) -> Start:
     if not isinstance(records[0], Start):
         raise TypeError("a recording begins with a start record")
     return next(record for record in reversed(records) if isinstance(record, Start))
-
-
-def recorded(records: Sequence[Record], warnings: Sequence[str] = ()) -> Recorded:
-    """Put the records of an order together; of several starts, those of a flow, the last counts.
-
-    Raises
-    ------
-    TypeError
-        If the first is no start.
-    """
-    start, last = start_of(records), records[-1]
-    events = [record for record in records if isinstance(record, Event)]
-    if isinstance(last, End):
-        return Recorded(start, events, last, warnings=warnings)
-    return Recorded(start, events, end_of_cut_off(start, events), cut_off=True, warnings=warnings)

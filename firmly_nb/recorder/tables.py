@@ -25,14 +25,8 @@ from firmly_nb.outcomes import (
     judge,
     was_sent,
 )
-from firmly_nb.recorder.records import (
-    Event,
-    began_ns,
-    failed_event,
-    lag_ns,
-    numbered_event,
-    placed_event,
-)
+from firmly_nb.recorder.endings import failed_event, numbered_event, placed_event
+from firmly_nb.recorder.records import Event, began_ns, lag_ns
 from firmly_nb.schema import Column, Table
 
 if TYPE_CHECKING:

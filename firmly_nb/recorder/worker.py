@@ -37,9 +37,10 @@ from firmly_nb.api.errors import FirmlyError
 from firmly_nb.api.event_names import REFERENCE
 from firmly_nb.api.secrets import Secret, redact_text
 from firmly_nb.disk import lock
+from firmly_nb.recorder.job import Job
 from firmly_nb.recorder.journal import Journal, RecordLog
 from firmly_nb.recorder.process import GREETING, VERSION, frame, read_frame, read_job
-from firmly_nb.recorder.recorder import NOTEBOOK_GONE, Job, record
+from firmly_nb.recorder.recorder import NOTEBOOK_GONE, record
 from firmly_nb.recorder.records import End, Event, Start, parts_of
 from firmly_nb.wire.stamps import monotonic_ns
 from firmly_nb.wire.transport import StampingTransport, proxy_of

@@ -1,7 +1,7 @@
 """Recordings, and everything that they can be asked.
 
-- ``recordings``: :class:`Recording` is one order, :class:`Recordings` are many; :func:`load` reads
-  them back;
+- ``recording``: :class:`Recording` is one order;
+- ``recordings``: :class:`Recordings` are many; :func:`load` reads them back;
 - ``given``: :func:`from_events` makes them of anyone's times;
 - ``verified``: :func:`verify` looks whether files are as saved.
 """
@@ -14,7 +14,8 @@ from firmly_nb.faces import show
 
 if TYPE_CHECKING:
     from firmly_nb.recordings.given import from_events
-    from firmly_nb.recordings.recordings import Recording, Recordings, load
+    from firmly_nb.recordings.recording import Recording
+    from firmly_nb.recordings.recordings import Recordings, load
     from firmly_nb.recordings.verified import verify
 
 __all__ = ["Recording", "Recordings", "from_events", "load", "verify"]
@@ -22,7 +23,8 @@ __all__ = ["Recording", "Recordings", "from_events", "load", "verify"]
 show(
     __name__,
     {
-        "recordings": "Recording Recordings load",
+        "recording": "Recording",
+        "recordings": "Recordings load",
         "verified": "verify",
         "given": "from_events",
     },

@@ -249,7 +249,7 @@ class Simulator:
     def __repr__(self) -> str:
         state = self.url if self.running else "stopped"
         if self.recorded_orders is not None:
-            return f"<Simulator {state}, replay of {self.recorded_orders:,} recorded orders>"
+            return f"<Simulator {state}, replay of {self.recorded_orders} recorded orders>"
         return f"<Simulator {state}, profile {self.settings.profile}, seed {self.settings.seed}>"
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.disk import check_is_file, read_whole
+from firmly_nb.display.text import count as counted
 from firmly_nb.outcomes import EXTERNAL
 from firmly_nb.store.schema import (
     STORED_EVENTS,
@@ -423,8 +424,9 @@ class StoredSet:
             self._find_places([part for part in parts if part in self.parts])
             if len(self.warnings) == seen:
                 self.warn(
-                    f"{self.root}: of what was saved at {save.at}, {found[0]:,} orders with "
-                    f"{found[1]:,} events are there, not {save.recordings:,} with {save.events:,}"
+                    f"{self.root}: of what was saved at {save.at}, {counted(found[0])} orders with "
+                    f"{counted(found[1])} events are there, not {counted(save.recordings)} with "
+                    f"{counted(save.events)}"
                 )
 
     def look(self) -> None:

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it has no types
 
 from firmly_nb.disk import check_is_file, clear_unfinished, lock, read_whole, write_whole
 from firmly_nb.display.messages import coded_error, quoted
+from firmly_nb.display.text import count
 from firmly_nb.recorder import records
 from firmly_nb.store.schema import FORMAT_VERSION
 
@@ -117,7 +118,7 @@ class Digest:
 
     def _difference(self, size: int, found: Callable[[], Digest]) -> str | None:
         if size != self.size:
-            return f"it has {size:,} bytes, {self.size:,} were saved"
+            return f"it has {count(size)} bytes, {count(self.size)} were saved"
         return None if found() == self else "its SHA-256 is not that of what was saved"
 
 
@@ -238,7 +239,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         if path.stat().st_size > MAX_BYTES:
-            text = f"{path} is not a manifest: it has more than {MAX_BYTES:,} bytes. {RESTORE}"
+            text = f"{path} is not a manifest: it has more than {count(MAX_BYTES)} bytes. {RESTORE}"
             raise coded_error(StoreError, "FNB404", text)
         content = read_whole(path)
     except FileNotFoundError:

@@ -14,6 +14,8 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.disk import check_is_file
 from firmly_nb.display.messages import coded_error, without_code
 from firmly_nb.display.paths import expanded
+from firmly_nb.recorder.endings import recorded
+from firmly_nb.recorder.masking import masked
 from firmly_nb.recorder.records import (
     End,
     Event,
@@ -24,8 +26,6 @@ from firmly_nb.recorder.records import (
     began_ns,
     decode,
     encode,
-    masked,
-    recorded,
 )
 from firmly_nb.recorder.tables import event_rows, order_row
 from firmly_nb.store.files import (

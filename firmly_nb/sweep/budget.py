@@ -24,6 +24,7 @@ from firmly_nb.api.snapshots import find_snapshot
 from firmly_nb.devices import once_more
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error, quoted, unknown, wrong_type
+from firmly_nb.display.text import count
 
 if TYPE_CHECKING:
     from firmly_nb.api.client import FirmlyClient, Session
@@ -139,7 +140,7 @@ class Budget:
         return Budget(orders, minutes, self.total_minor)
 
     def __repr__(self) -> str:
-        parts = [f"{self.orders:,} orders"] if self.orders else []
+        parts = [count(self.orders, "order")] if self.orders else []
         parts += [f"{self.minutes:g} minutes"] if self.minutes else []
         parts += [money_text(minor, c) for c, minor in (self.total_minor or {}).items()]
         return f"Budget({', '.join(parts) or 'the environment decides'})"
@@ -238,7 +239,7 @@ class Ledger:
         """Say whether an order may be started: ``GO``, ``WAIT`` for one in flight, or why not."""
         most = self.budget.orders
         if most is not None and self.started >= most:
-            return f"the budget of {most:,} orders is used up"
+            return f"the budget of {count(most, 'order')} is used up"
         if too_late := self.too_late(minutes):
             return too_late
         return GO if self.limits is None else self._asks_for_money(what, self.limits)

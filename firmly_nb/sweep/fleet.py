@@ -24,6 +24,7 @@ from firmly_nb.api.errors import RateLimited, make_error
 from firmly_nb.api.models import Card
 from firmly_nb.disk import write_whole
 from firmly_nb.display.messages import coded_error, without_code
+from firmly_nb.display.text import count
 from firmly_nb.recorder.journal import SUFFIX, JournalError, find_journal
 from firmly_nb.recorder.records import Record, decode, start_of
 from firmly_nb.sweep.budget import amount_from, noted_amount, what_of
@@ -404,7 +405,7 @@ class Fleet(Sender):
         off_ns = there - (before + after) // 2
         if abs(off_ns) - (after - before) > MOST_WALL_NS:
             if not link.wall_differs:
-                away = f"{abs(off_ns) / 1e9:,.0f} s {'ahead' if off_ns > 0 else 'behind'}"
+                away = f"{count(round(abs(off_ns) / 1e9))} s {'ahead' if off_ns > 0 else 'behind'}"
                 said = f"The wall clock of {link.name} is {away}, and so is started_at of its"
                 self._note(f"{said} orders. Durations are right. Set the clock there.")
             link.wall_differs = True

@@ -42,6 +42,7 @@ from firmly_nb.environments import Environment, find_app_id
 from firmly_nb.options import Options
 from firmly_nb.outcomes import PLACED
 from firmly_nb.recorder.calibration import CalibrationRun, Pattern
+from firmly_nb.recorder.job import Job, Lease
 from firmly_nb.recorder.journal import (
     BOOTED,
     EPOCH,
@@ -52,9 +53,9 @@ from firmly_nb.recorder.journal import (
     find_journal,
     read_journal,
 )
+from firmly_nb.recorder.masking import masked
 from firmly_nb.recorder.process import RecorderError
-from firmly_nb.recorder.recorder import Job, Lease
-from firmly_nb.recorder.records import End, Record, Start, decode, encode_line, masked, start_of
+from firmly_nb.recorder.records import End, Record, Start, decode, encode_line, start_of
 from firmly_nb.settings_file import settings_of
 from firmly_nb.sweep.budget import Budget, Ledger
 from firmly_nb.sweep.pace import Pace, Schedule

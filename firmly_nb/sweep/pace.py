@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from firmly_nb.api.client import session_clock_ns
 from firmly_nb.api.errors import Forbidden, InvalidAppId, RateLimited, Unauthorized, refuses_token
 from firmly_nb.display.messages import coded_error, quoted, unknown
-from firmly_nb.display.text import duration
+from firmly_nb.display.text import count, duration
 from firmly_nb.outcomes import ANSWERED
 from firmly_nb.recorder.records import End, Record
 from firmly_nb.wire.stamps import monotonic_ns
@@ -96,7 +96,7 @@ def whole(name: str, value: Any, most: int) -> int:
     20
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        text = f"{name} must be a whole number from 1 to {most:,}, got {quoted(value)}."
+        text = f"{name} must be a whole number from 1 to {count(most)}, got {quoted(value)}."
         raise coded_error(ValueError, "FNB503", f"{text} Try {name}={min(20, most)}.")
     return int(value)
 

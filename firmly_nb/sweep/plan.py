@@ -28,6 +28,7 @@ from firmly_nb.api.flow import Flow
 from firmly_nb.api.models import Address, Card, InvalidOrder, Item, Order
 from firmly_nb.disk import Lock, lock, write_whole
 from firmly_nb.display.messages import coded_error, tells_names, unknown, without_code, wrong_type
+from firmly_nb.display.text import count as counted
 from firmly_nb.display.text import printable
 from firmly_nb.options import check_tags, checked_run_id
 from firmly_nb.recorder.journal import JournalError, read_journal
@@ -582,7 +583,7 @@ class PlanFile:
 
     def _what(self) -> str:
         of = f" of {len(self.kinds)} kinds" if len(self.kinds) > 1 else ""
-        return f"{self.count:,} orders{of}" if self.count is not None else f"orders{of}"
+        return f"{counted(self.count)} orders{of}" if self.count is not None else f"orders{of}"
 
     def _pace(self) -> str:
         for_s = f" for {self.duration_s:g} s" if self.duration_s is not None else ""

@@ -19,6 +19,7 @@ from typing_extensions import override
 from firmly_nb.display.html import SEEN
 from firmly_nb.display.messages import tells_names
 from firmly_nb.display.table import Grid, Head, grid_html, grid_text
+from firmly_nb.display.text import count, encodable
 from firmly_nb.outcomes import NOT_SENT, PLACED, outcome
 
 if TYPE_CHECKING:
@@ -251,17 +252,21 @@ class Lines(Bar):
     def show(self, progress: Progress) -> None:
         if self._hosts != (hosts := _which_place(progress)):
             self._hosts = hosts
-            print(grid_text(hosts_grid(progress.hosts)), "", sep="\n", file=self._out, flush=True)
+            self._print(f"{grid_text(hosts_grid(progress.hosts))}\n")
         for note in progress.notes[self._noted :]:
-            print(note, file=self._out, flush=True)
+            self._print(note)
         self._noted = len(progress.notes)
         now_s = time.monotonic()
         due = self._last_s is None or now_s - self._last_s >= LINE_EVERY_S
         if not due and progress.state not in ENDED:
             return
         self._last_s = now_s
-        of = f"/{progress.planned:,}" if progress.planned is not None else ""
-        print(f"{ended(progress):,}{of} {words(progress)}", file=self._out, flush=True)
+        of = f"/{count(progress.planned)}" if progress.planned is not None else ""
+        self._print(f"{count(ended(progress))}{of} {words(progress)}")
+
+    def _print(self, text: str) -> None:
+        encoding = getattr(self._out, "encoding", None)
+        print(encodable(text, encoding), file=self._out, flush=True)
 
 
 def _which_place(progress: Progress) -> dict[str, bool]:
@@ -305,10 +310,10 @@ def of_planned(progress: Progress) -> str:
 
     Examples
     --------
-    >>> of_planned(Progress("running", 2_000)), of_planned(Progress("running", None))
-    (' of 2,000', '')
+    >>> of_planned(Progress("running", 200)), of_planned(Progress("running", None))
+    (' of 200', '')
     """
-    return f" of {progress.planned:,}" if progress.planned is not None else ""
+    return f" of {count(progress.planned)}" if progress.planned is not None else ""
 
 
 def ended(progress: Progress) -> int:
@@ -325,11 +330,11 @@ def words(progress: Progress) -> str:
     '3 placed, 1 in flight, 5 left'
     """
     parts = ["preparing"] if progress.state == "preparing" else []
-    parts += [f"{n:,} {outcome(name).words(n)}" for name, n in progress.outcomes.items()]
-    parts += [f"{progress.not_started:,} {NOT_SENT.word}"] if progress.not_started else []
-    parts += [f"{progress.unknown:,} not known"] if progress.unknown else []
-    parts += [f"{progress.running:,} in flight"] if progress.running else []
-    parts += [f"{progress.left:,} left"] if progress.left else []
+    parts += [f"{count(n)} {outcome(name).words(n)}" for name, n in progress.outcomes.items()]
+    parts += [f"{count(progress.not_started)} {NOT_SENT.word}"] if progress.not_started else []
+    parts += [f"{count(progress.unknown)} not known"] if progress.unknown else []
+    parts += [f"{count(progress.running)} in flight"] if progress.running else []
+    parts += [f"{count(progress.left)} left"] if progress.left else []
     said = ", ".join(parts) or progress.state
     return f"{said}; {progress.message}" if progress.message else said
 
@@ -342,7 +347,7 @@ def bar_html(progress: Progress) -> str:
         "</span>"
         for name, n in progress.outcomes.items()
     )
-    text = f"{ended(progress):,}{of_planned(progress)} orders: {words(progress)}"
+    text = f"{count(ended(progress))}{of_planned(progress)} orders: {words(progress)}"
     notes = "".join(f"<div>{escape(note)}</div>" for note in progress.notes)
     hosts = grid_html(hosts_grid(progress.hosts)) if progress.hosts else ""
     return hosts + (

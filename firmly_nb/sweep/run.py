@@ -20,10 +20,11 @@ from firmly_nb.api.errors import FirmlyError, InvalidInput, make_error
 from firmly_nb.display.messages import coded_error, tells_names
 from firmly_nb.environments import GuardError, guard
 from firmly_nb.outcomes import ANSWERED, NO, YES
+from firmly_nb.recorder.endings import recorded
 from firmly_nb.recorder.process import Recalled, RecorderError
-from firmly_nb.recorder.records import End, Record, Start, recorded, start_of
+from firmly_nb.recorder.records import End, Record, Start, start_of
 from firmly_nb.recorder.tables import headline_ms, order_row
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.sweep.budget import GO, WAIT, Ledger, Quotes, amount_from, noted_amount, what_of
 from firmly_nb.sweep.plan import Kind, StandIn, find_stand_ins, kind_of, settled
 from firmly_nb.sweep.progress import Counts, Point, Progress, State
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from firmly_nb.api.models import Card
     from firmly_nb.engine import Bench
     from firmly_nb.options import Options
-    from firmly_nb.recorder.recorder import Job
+    from firmly_nb.recorder.job import Job
     from firmly_nb.sweep.budget import Amount
     from firmly_nb.sweep.pace import Pace, Schedule
     from firmly_nb.sweep.plan import Plan, Planned, Variant

@@ -35,7 +35,8 @@ from firmly_nb.latency.questions import UNDECIDED
 from firmly_nb.latency.verdict import NOT_ATTRIBUTABLE, points
 from firmly_nb.options import checked_run_id
 from firmly_nb.recorder.records import checked_fields
-from firmly_nb.recordings.recordings import Recording, Recordings, as_recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings, as_recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.pace import MAX_COUNT, per_second
 from firmly_nb.sweep.plan import (
@@ -555,9 +556,9 @@ def study(
     else:
         file = _new(benches, asked, [list(kind_of(one.order)) for one in variants])
     if file.budget["orders"] is not None and file.budget["orders"] < 2 * file.count:
-        text = f"The comparison places up to {2 * file.count:,} orders, and its budget is"
+        text = f"The comparison places up to {counted(2 * file.count)} orders, and its budget is"
         todo = f"Pass a smaller count, or budget=fnb.Budget(orders={2 * file.count})."
-        text = f"{text} {file.budget['orders']:,}. {todo} Nothing was sent."
+        text = f"{text} {counted(file.budget['orders'])}. {todo} Nothing was sent."
         raise coded_error(BudgetError, "FNB518", text)
     found = Study(benches, variants, file, card, arguments)
     if resumed is not None:

@@ -21,12 +21,14 @@ from firmly_nb.api.secrets import redact_text
 from firmly_nb.background import Patience, follow, follow_async, submit
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import check_names, coded_error
+from firmly_nb.display.text import count as counted
 from firmly_nb.docstrings import tells_twins
 from firmly_nb.environments import Environment, guard, is_loopback
 from firmly_nb.options import Options, check_tags, checked_run_id, options_of
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.tables import HOSTS
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.sweep.budget import Budget, BudgetError, Ledger
 from firmly_nb.sweep.cluster import check_client
 from firmly_nb.sweep.fleet import Fleet
@@ -279,7 +281,7 @@ class Sweep:
         progress = self.progress
         of = f"{of_planned(progress)}: {words(progress)}"
         label = f" {self.name!r}" if self.name else ""
-        return f"Sweep({self.run_id}{label}; {progress.state}; {progress.finished:,}{of})"
+        return f"Sweep({self.run_id}{label}; {progress.state}; {counted(progress.finished)}{of})"
 
     def _repr_html_(self) -> str:
         label = f"{self.name}, run {self.run_id}" if self.name else f"Run {self.run_id}"
@@ -302,7 +304,7 @@ class Sweep:
         progress = self.progress
         if progress.state != "stopped":
             return progress.message
-        done = f"{ended(progress):,}{of_planned(progress)}"
+        done = f"{counted(ended(progress))}{of_planned(progress)}"
         return f"the sweep ended after {done} orders: {progress.message}"
 
     def _on_disk(self) -> list[tuple[list[Record], list[str]]]:
@@ -347,7 +349,7 @@ def _named(problems: Sequence[Problem], how: str) -> list[str]:
     if not problems:
         return []
     first = problems[0]
-    many = f"{len(problems):,} orders were" if len(problems) > 1 else "1 order was"
+    many = f"{counted(len(problems))} orders were" if len(problems) > 1 else "1 order was"
     return [f"{many} {how}; order {first.number}: {first.error}"]
 
 
@@ -623,7 +625,7 @@ def _check_budget(run: Run, *, explicit: bool) -> None:
     if limit is None or size is None or size <= limit:
         return
     whose = "its budget" if explicit else "the budget that is set where none is given"
-    text = f"The sweep has {size:,} orders, and {whose} is {limit:,}."
+    text = f"The sweep has {counted(size)} orders, and {whose} is {counted(limit)}."
     raise coded_error(
         BudgetError,
         "FNB518",

@@ -36,7 +36,7 @@ from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.text import as_html, printable
 from firmly_nb.display.text import count as count_of
 from firmly_nb.outcomes import NO, PLACED, YES
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.recordings.show import existence, outcome_word
 from firmly_nb.widgets.frontend import (
     SHOW_EVERY_S,
@@ -709,7 +709,7 @@ class _Budget:
         if isinstance(value, (dict, list)):
             if depth >= DEEPEST and value:
                 self._dropped += len(value)
-                return f"{NOTE}{len(value):,} more below, nested too deeply to show"
+                return f"{NOTE}{count_of(len(value))} more below, nested too deeply to show"
             return (
                 self._object(value, depth) if isinstance(value, dict) else self._list(value, depth)
             )
@@ -721,10 +721,10 @@ class _Budget:
         said = []
         if self._cut:
             said.append(
-                f"{_count(self._cut, 'long text')} {'was' if self._cut == 1 else 'were'} cut"
+                f"{count_of(self._cut, 'long text')} {'was' if self._cut == 1 else 'were'} cut"
             )
         if self._dropped:
-            said.append(f"{_count(self._dropped, 'part')} left out")
+            said.append(f"{count_of(self._dropped, 'part')} left out")
         words = " and ".join(said)
         return f"This JSON is not whole: {words}. The recording has all of it." if said else ""
 
@@ -736,7 +736,7 @@ class _Budget:
         room = min(LONGEST_TEXT, max(self._bytes, 0))
         if len(clean) > room:
             self._cut += 1
-            clean = f"{clean[:room]}… ({len(text):,} characters)"
+            clean = f"{clean[:room]}… ({count_of(len(text))} characters)"
         self._bytes -= len(clean)
         return TEXT + clean if clean.startswith(MARKS) else clean
 
@@ -760,7 +760,7 @@ class _Budget:
 
     def _rest(self, left: int) -> str:
         self._dropped += left
-        return f"{NOTE}{left:,} more left out"
+        return f"{NOTE}{count_of(left)} more left out"
 
 
 def _free(name: str, index: int, taken: dict[str, Any]) -> str:
@@ -779,8 +779,4 @@ def _number(value: Any) -> Any:
     try:
         return f"{NUMBER}{value!r}"
     except ValueError:  # an int of thousands of digits
-        return f"{NOTE}a number of more than 4,000 digits"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+        return f"{NOTE}a number of more than {count_of(4000)} digits"

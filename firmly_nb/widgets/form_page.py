@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from firmly_nb.engine import Bench
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
     from firmly_nb.widgets.draft import Draft, SharedDraft
 
 

@@ -22,7 +22,7 @@ from firmly_nb.display.messages import coded_error, quoted, wrong_type
 from firmly_nb.display.table import Grid, Head, grid_html
 from firmly_nb.display.text import count, printable, short_name
 from firmly_nb.environments import GuardError, takes_any_card
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.widgets.cart_view import CartView
 from firmly_nb.widgets.code import code_for
 from firmly_nb.widgets.draft import (
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from firmly_nb.engine import Bench
     from firmly_nb.lab import Lab
+    from firmly_nb.recordings.recording import Recording
 
 
 NARROW = "330px"

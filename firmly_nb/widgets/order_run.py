@@ -32,7 +32,7 @@ from firmly_nb.outcomes import (
 )
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.tables import headline_ms
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.recordings.show import answer_of, look_of, outcome_word
 from firmly_nb.widgets.form_page import guarded, words_of
 from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
@@ -40,8 +40,10 @@ from firmly_nb.widgets.frontend import SHOW_EVERY_S, Heartbeat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from firmly_nb.lab import Attempt, Lab
+    from firmly_nb.attempt import Attempt
+    from firmly_nb.lab import Lab
     from firmly_nb.recorder.records import Record
+    from firmly_nb.recordings.recording import Recording
     from firmly_nb.widgets.cart_view import CartView
     from firmly_nb.widgets.form_page import FormView
     from firmly_nb.widgets.timeline import Timeline

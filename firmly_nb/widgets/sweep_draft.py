@@ -129,7 +129,7 @@ def problems(draft: SweepDraft, orders: Any, environment: Environment) -> dict[s
     if isinstance(orders, Order | Variant) and _has_no_end(values):
         found["count"] = "say how many orders, or for how long"
     if not {"count", "max_orders"} & set(found) and _is_beyond(values):
-        found["max_orders"] = f"allows fewer than the {values['count']:,} orders"
+        found["max_orders"] = f"allows fewer than the {count(values['count'])} orders"
     return found | _refused(orders, environment)
 
 
@@ -187,7 +187,7 @@ def _rate(text: str, *, closed: bool) -> str | None:
 def _whole(name: str, text: str) -> int:
     most = MAX_CONCURRENCY if name == "concurrency" else MAX_COUNT
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise ValueError(f"type a whole number from 1 to {most:,}")
+        raise ValueError(f"type a whole number from 1 to {count(most)}")
     return int(text)
 
 

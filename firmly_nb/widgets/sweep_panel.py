@@ -22,6 +22,7 @@ from firmly_nb.background import submit
 from firmly_nb.display.arguments import public
 from firmly_nb.display.messages import coded_error
 from firmly_nb.display.table import Grid, Head, grid_html
+from firmly_nb.display.text import count as counted
 from firmly_nb.display.text import duration, interval, printable
 from firmly_nb.outcomes import NOT_SENT, PLACED, ROWS, STAGE_COLOURS, outcome
 from firmly_nb.recordings.recordings import Recordings
@@ -464,11 +465,11 @@ def headline(progress: Progress) -> str:
     >>> headline(Progress("running", 20, started=7, running=2, finished=5))
     'Running: 5 of 20 orders ended, 2 in flight, 13 left to start'
     """
-    parts = [f"{ended(progress):,}{of_planned(progress)} orders ended"]
+    parts = [f"{counted(ended(progress))}{of_planned(progress)} orders ended"]
     if progress.running:
-        parts.append(f"{progress.running:,} in flight")
+        parts.append(f"{counted(progress.running)} in flight")
     if progress.left:
-        parts.append(f"{progress.left:,} {_not_started(progress)}")
+        parts.append(f"{counted(progress.left)} {_not_started(progress)}")
     return f"{progress.state.capitalize()}: {', '.join(parts)}"
 
 
@@ -494,7 +495,7 @@ def looks() -> dict[str, dict[str, str]]:
 
 def facts(progress: Progress) -> list[tuple[str, str]]:
     """Return elapsed time, schedule lag and money ordered, as names and texts."""
-    rows = [("time", f"{progress.elapsed_s:,.0f} s")] if progress.elapsed_s >= 1 else []
+    rows = [("time", f"{counted(round(progress.elapsed_s))} s")] if progress.elapsed_s >= 1 else []
     lags = lags_ms(progress)
     if lags:
         rows.append(("starts late by at most", duration(max(lags))))
@@ -524,7 +525,7 @@ def lateness(sweep: Sweep) -> str:
     at_once = 2 * rate_per_s * (AHEAD_S + max(took) / 1000)
     if sweep.plan.concurrency >= min(at_once, progress.started):
         return f"Orders {start} late: this machine is busy. Lower the rate, or end other work."
-    few = f"{sweep.plan.concurrency:,} in flight is too few, or this machine is busy"
+    few = f"{counted(sweep.plan.concurrency)} in flight is too few, or this machine is busy"
     return too_few or f"Orders {start} late: {few}. Raise “In flight”, or lower the rate."
 
 
@@ -560,7 +561,7 @@ def percentile_row(found: Quantile) -> dict[str, Any]:
         text = f"{duration(found.estimate)} (95%: {interval(found.low, found.high)})"
     else:
         least = f"at least {duration(found.low)}; " if math.isfinite(found.low) else ""
-        needs = f"needs {found.needed:,} placed orders, there are {found.n:,}"
+        needs = f"needs {counted(found.needed)} placed orders, there are {counted(found.n)}"
         text = f"{least}not estimable: {needs}"
     row = {"name": found.name, "text": text, "estimable": found.estimable}
     return row | {"scheduled": ""}
@@ -607,7 +608,7 @@ def panel_text(shown: Mapping[str, Any]) -> str:
     """Return the panel in a few lines."""
     head = shown["headline"] or "not started"
     lines = [f"SweepPanel({shown['environment']}; {shown['orders']})", f"  {head}"]
-    lines += [f"  {row['mark']} {row['n']:,} {row['words']}" for row in shown["outcomes"]]
+    lines += [f"  {row['mark']} {counted(row['n'])} {row['words']}" for row in shown["outcomes"]]
     lines += [f"  {row['name']}: {_both(row)}" for row in shown["percentiles"]]
     lines += [f"  {shown['late']}"] if shown["late"] else []
     lines += [f"  {shown['message']}"] if shown["message"] else []
@@ -617,7 +618,7 @@ def panel_text(shown: Mapping[str, Any]) -> str:
 def panel_html(shown: Mapping[str, Any]) -> str:
     """Return the panel as HTML that needs neither script nor kernel."""
     settings = [(LABELS[name], text) for name, text in shown["draft"].items() if text]
-    outcomes = [(f"{row['mark']} {row['words']}", f"{row['n']:,}") for row in shown["outcomes"]]
+    outcomes = [(f"{row['mark']} {row['words']}", counted(row["n"])) for row in shown["outcomes"]]
     percentiles = [(row["name"], _both(row)) for row in shown["percentiles"]]
     blocks = [_table("Settings", settings), _table("Outcomes", [*outcomes, *shown["facts"]])]
     blocks.append(_table("Time to order placed", percentiles))
@@ -638,10 +639,11 @@ def chart_svg(points: Sequence[Sequence[Any]]) -> str:
     last_s = max(1.0, *(at_s for at_s, _, _ in points))
     most_ms = max(ms for _, ms, _ in points) or 1.0
     marks = "".join(_mark(point, last_s, most_ms) for point in points)
-    text = f"{len(points)} orders, the slowest {most_ms:,.0f} ms, over {last_s:,.0f} s"
+    slowest, over = duration(most_ms), f"{counted(round(last_s))} s"
+    text = f"{counted(len(points))} orders, the slowest {slowest}, over {over}"
     base = HEIGHT - BOTTOM
-    words = [("-6", 12, f"{most_ms:,.0f} ms"), ("-6", base, "0")]
-    words.append(("100%", HEIGHT - 6, f"{last_s:,.0f} s after the start"))
+    words = [("-6", 12, slowest), ("-6", base, "0")]
+    words.append(("100%", HEIGHT - 6, f"{over} after the start"))
     # Shares of the width and no viewBox: a telephone has less room, and its words are as large.
     return (
         f'<svg role="img" aria-label="{escape(text)}" style="display:block;overflow:visible;'

@@ -25,7 +25,8 @@ from firmly_nb.latency.stages import START
 from firmly_nb.outcomes import WORDS
 from firmly_nb.recorder.records import Event, Record, Start
 from firmly_nb.recorder.tables import headline_ms
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.recordings.show import outcome_word, recording_html, recordings_html
 from firmly_nb.widgets.cart_view import CartReading, event_json
 from firmly_nb.widgets.frontend import (

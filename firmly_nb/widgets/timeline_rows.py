@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from firmly_nb.recorder.records import Event, Record, Start
-    from firmly_nb.recordings.recordings import Recording
+    from firmly_nb.recordings.recording import Recording
 
 
 Json = dict[str, Any]

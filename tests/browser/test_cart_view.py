@@ -15,7 +15,7 @@ view = fnb.CartView(rec)
 view
 """
 HOSTILE = """
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 start, *events = lab.place(fnb.Order.example(), progress=False).records()
 evil = '<img src="http://outside.test/x.png" onerror="alert(1)"><script>alert(2)</script>'
 rtl = "\\u202eMug \\u0645\\u0631\\u062d\\u0628\\u0627"

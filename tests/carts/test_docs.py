@@ -6,7 +6,8 @@ from pathlib import Path
 import firmly_nb as fnb
 from firmly_nb.carts import rules
 from firmly_nb.carts.rules import CHECKS
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "carts.md").read_text("utf-8")
 

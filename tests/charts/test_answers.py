@@ -104,6 +104,16 @@ def test_the_stage_with_most_of_the_time_is_named(usual):
         assert "shipping-updated" in chart.sentence
 
 
+def test_the_name_of_a_narrow_hill_stands_above_it_and_touches_none(usual):
+    chart = charts.ridge(usual.stages, usual.orders)
+    names = [note["y"] for note in chart.bare().layout.meta["narrow"]["annotations"]]
+    hills = [max(trace.y) for trace in chart.data if trace.fill]
+    assert len(hills) == len(names) == 4
+    for hill in hills:
+        above = min(y for y in names if y > hill)
+        assert above - hill > 0.25
+
+
 def test_the_waterfall_draws_forty_of_many_and_some_of_each_end(many):
     rows = chosen(many.orders)
     placed = many.orders[many.orders["outcome"] == "placed"]

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import firmly_nb
 from firmly_nb.display.text import (
     THIN_SPACE,
     UNIT_SPACE,
     and_more,
+    as_hover,
     as_html,
     as_plotly,
     cut,
+    cut_middle,
     duration,
+    encodable,
     interval,
     number,
     percent,
     plotly_lines,
     printable,
+    short_name,
     uncertainty,
 )
 
@@ -91,7 +98,7 @@ def test_plotly_finds_no_markup_no_template_and_no_tex(text, longest):
     shown = as_plotly(text, longest)
     assert not set(shown) & set("<>$")
     assert "%{" not in shown
-    assert Read(shown).text == printable(text, longest)
+    assert Read(shown).text == short_name(text, longest)
 
 
 @given(ANY, st.integers(5, 60))
@@ -113,6 +120,26 @@ def test_a_cut_is_shown_and_parts_no_mark_from_its_letter(text, longest):
     assert text.startswith(kept)
     follows = text[len(kept)]
     assert not kept or not unicodedata.category(follows).startswith("M")
+
+
+@given(ANY, LENGTH)
+def test_a_name_keeps_its_begin_and_its_end(text, longest):
+    shown = cut_middle(text, longest)
+    if len(text) <= longest:
+        assert shown == text
+        return
+    assert len(shown) <= longest
+    parts = [(shown[:at], shown[at + 1 :]) for at, letter in enumerate(shown) if letter == "…"]
+    begin, end = next(two for two in parts if text.startswith(two[0]) and text.endswith(two[1]))
+    assert begin or longest <= 1
+    assert not unicodedata.category(end[:1] or " ").startswith("M")
+
+
+def test_long_names_that_differ_in_their_ends_look_different():
+    names = [f"{'payment-authorised-by-' * 5}bank-{bank}" for bank in "ab"]
+    assert len(set(map(short_name, names))) == len(set(map(as_plotly, names))) == 2
+    assert [as_hover(name).replace("<br>", "") for name in names] == names
+    assert max(map(len, as_hover(names[0]).split("<br>"))) <= 40
 
 
 @pytest.mark.parametrize(
@@ -170,3 +197,20 @@ def test_a_share_looks_like_none_or_all_only_where_it_is(share):
 def test_what_is_left_out_is_counted():
     assert and_more(4950, "line") == f"… and 4{THIN_SPACE}950 more lines"
     assert and_more(-3, "line") == ""
+
+
+def test_thousands_are_grouped_in_one_place():
+    # Plotly's own formats follow the separators of the chart's layout.
+    package = Path(firmly_nb.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"(?<![{%])\{[^{}]*:,[.\w]*\}", path.read_text("utf-8"))
+    }
+    assert found == {"display/text.py"}
+
+
+def test_a_stream_gets_what_it_can_write():
+    said = f"1{THIN_SPACE}204{UNIT_SPACE}ms ▇ é"
+    assert encodable(said, "utf-8") == said
+    assert encodable(said, "latin-1") == "1 204 ms ? é"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from firmly_nb.api.event_names import GUIDE, REFERENCE, milestone_of, vocabulary
 from firmly_nb.latency.stages import STAGES, StageTimes, stage_times, stages
 from firmly_nb.recorder.records import End
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from tests.latency.plain_stages import counted, plain_stages, same_stages
 from tests.recorder.made_records import event, start
 

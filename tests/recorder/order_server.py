@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from firmly_nb.api.secrets import SecretStr
-from firmly_nb.recorder.recorder import Job, record
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.recorder import record
 from firmly_nb.recorder.records import Event, Start
 from firmly_nb.recorder.worker import Lanes
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"

@@ -255,6 +255,7 @@ def test_a_disk_that_is_really_full(simulator):
 KILLED = """
     import sys
     import firmly_nb as fnb
+    import firmly_nb.attempt
     import firmly_nb.lab
     url, app_id = sys.argv[1:]
     now = []
@@ -266,7 +267,7 @@ KILLED = """
             elif record.kind == "event":
                 print("event", *now, record.seq, record.event, record.t_ns, flush=True)
     firmly_nb.lab.EventLines = Told
-    firmly_nb.lab.SHOW_EVERY_S = 0.001
+    firmly_nb.attempt.SHOW_EVERY_S = 0.001
     lab = fnb.connect(api_url=url, app_id=app_id, allow_domains=["staging.luma.gift"])
     lab.place(fnb.Order.example(), progress=False)
     print("worker", lab._bench.worker().pid, flush=True)

@@ -17,7 +17,7 @@ from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.process import RecorderError
 from firmly_nb.recorder.recorder import MAX_COMMENTS, record
 from firmly_nb.recorder.worker import Lanes, record_over
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.wire.stamps import monotonic_ns
 from tests import merchant_server, servers
 from tests.recorder.order_server import chunk, event, job, names, run, serving

@@ -18,7 +18,8 @@ from firmly_nb.recorder import recorder
 from firmly_nb.recorder.recorder import NOTEBOOK_GONE, record
 from firmly_nb.recorder.records import End, Event, Start
 from firmly_nb.recorder.worker import Lanes
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.recordings.show import recordings_html, verdict
 from tests.recorder.order_server import TOKEN, chunk, event, job, names, run, serving
 

@@ -13,11 +13,12 @@ from firmly_nb.api.client import FirmlyClient
 from firmly_nb.api.models import Card, Order
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.recorder import recorder
-from firmly_nb.recorder.recorder import WRITE_AHEAD_NS, Job, record
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.recorder import WRITE_AHEAD_NS, record
 from firmly_nb.recorder.records import End, Start
 from firmly_nb.recorder.tables import order_row
 from firmly_nb.recorder.worker import Lanes
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.wire.stamps import monotonic_ns
 
 START = Start(

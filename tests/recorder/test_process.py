@@ -79,7 +79,7 @@ def test_an_order_that_was_placed_before_the_recorder_died_is_placed(lab, until)
     rec = attempt.wait(None)
     assert rec.outcome == "placed"
     # The same from the pieces: the recorder dies between order-placed and its end.
-    from firmly_nb.recorder.records import told_by_events
+    from firmly_nb.recorder.endings import told_by_events
 
     assert told_by_events(rec._start, rec._events).outcome == "placed"
 

@@ -17,10 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmly_nb.api.beside import error_beside, status_beside
 from firmly_nb.api.secrets import Secret
 from firmly_nb.recorder import process
+from firmly_nb.recorder.job import Job
+from firmly_nb.recorder.masking import masked, tellable
 from firmly_nb.recorder.process import LENGTH, PipeError, frame, job_message, read_frame, read_job
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import (
     LARGE_BYTES,
     End,
@@ -32,13 +34,9 @@ from firmly_nb.recorder.records import (
     decode,
     encode,
     encode_line,
-    error_beside,
-    masked,
     outline,
-    status_beside,
-    tellable,
 )
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -253,7 +251,7 @@ def test_tables_of_large_events_are_not_kept():
 
     look()  # what is imported and cached once is no part of it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firmly_nb.recordings.recordings.LARGEST_KEPT_BYTES", len(text) // 2)
+        patch.setattr("firmly_nb.recordings.recording.LARGEST_KEPT_BYTES", len(text) // 2)
         kept, _ = kept_bytes(look)
     assert kept < 3 * len(text)
 

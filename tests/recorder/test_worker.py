@@ -17,8 +17,8 @@ import firmly_nb as fnb
 from firmly_nb.api.card import encrypt_card, read_public_key
 from firmly_nb.api.secrets import SecretStr
 from firmly_nb.recorder import worker as worker_module
+from firmly_nb.recorder.job import Job
 from firmly_nb.recorder.process import GREETING, VERSION, frame, job_message
-from firmly_nb.recorder.recorder import Job
 from firmly_nb.recorder.records import Start
 from firmly_nb.recorder.worker import Worker
 from firmly_nb.wire.stamps import monotonic_ns

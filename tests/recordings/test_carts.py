@@ -9,7 +9,8 @@ import firmly_nb as fnb
 from firmly_nb.carts import schemas
 from firmly_nb.carts.explain import explain_in_words
 from firmly_nb.recorder.records import End, Event, Start
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 
 TABLES = {
     "snapshots": schemas.SNAPSHOTS,

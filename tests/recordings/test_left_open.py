@@ -13,7 +13,8 @@ import firmly_nb as fnb
 from firmly_nb.display.text import duration
 from firmly_nb.latency.targets import concurrency
 from firmly_nb.recorder.records import End
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.sweep.run import point_of, row_of
 from firmly_nb.widgets.timeline import ended_order, static_html
 from tests.recorder import made_records

@@ -22,7 +22,8 @@ from firmly_nb.recorder.tables import (
     last_snapshot,
     order_row,
 )
-from firmly_nb.recordings.recordings import Recording, Recordings, load
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings, load
 from firmly_nb.report.report import report
 from tests.recorder import made_records
 from tests.recorder.made_records import NAMES

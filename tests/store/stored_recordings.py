@@ -12,7 +12,7 @@ import pandas as pd
 
 import firmly_nb as fnb
 from firmly_nb.recorder.records import End, Phases
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.store import StoreError
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, cart, event, start
 

@@ -338,7 +338,7 @@ def test_an_account_is_not_shown_with_an_address():
     ("given", "shown"),
     [
         ({}, "Budget(the environment decides)"),
-        ({"orders": 12_000}, "Budget(12,000 orders)"),
+        ({"orders": 12_000}, "Budget(12\u202f000 orders)"),
         ({"minutes": 2.5}, "Budget(2.5 minutes)"),
         (
             {"orders": 5, "minutes": 90, "total_minor": {"USD": 150, "JPY": 20}},

@@ -344,7 +344,7 @@ def test_a_host_whose_wall_clock_is_an_hour_ahead_is_named(lab, client, monkeypa
     recs = lab.sweep(ORDER, count=2, concurrency=1, on=client, progress=False)
     [_, note] = recs.warnings
     assert note.startswith("The wall clock of ")
-    assert " is 3,600 s ahead, and so is started_at of its orders." in note
+    assert " is 3\u202f600 s ahead, and so is started_at of its orders." in note
 
 
 def test_a_client_that_is_closed_ends_the_sweep_at_once_and_another_goes_on(lab, client, until):

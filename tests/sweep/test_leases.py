@@ -15,9 +15,9 @@ import firmly_nb as fnb
 from firmly_nb.background import follow, submit
 from firmly_nb.disk import append_whole, raise_number, read_number
 from firmly_nb.options import Options
+from firmly_nb.recorder.job import Lease
 from firmly_nb.recorder.journal import JournalError
 from firmly_nb.recorder.process import RecorderError
-from firmly_nb.recorder.recorder import Lease
 from firmly_nb.recorder.records import Start
 from firmly_nb.sweep import leases
 from firmly_nb.sweep.cluster import Cluster, FleetError, is_encrypted

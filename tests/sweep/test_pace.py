@@ -98,7 +98,7 @@ def test_a_number_of_orders_is_whole_and_from_1_to_the_most():
         assert str(caught.value) == (
             f"count must be a whole number from 1 to 7, got {wrong!r}. Try count=7. [FNB503]"
         )
-    with pytest.raises(ValueError, match="from 1 to 1,000, got 0"):
+    with pytest.raises(ValueError, match="from 1 to 1\u202f000, got 0"):
         whole("count", 0, 1_000)
 
 

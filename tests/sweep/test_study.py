@@ -304,7 +304,7 @@ def test_what_a_block_says_hides_no_look(lab, capsys):
         ({"margin": 10}, "margin must be between 0 and 1, got 10.*FNB309"),
         ({"tail_margin": 0}, "tail_margin must be between 0 and 1"),
         ({"slo_ms": -1}, "slo_ms must be a time above 0 ms"),
-        ({"budget": {"orders": 100}}, r"up to 1,200 orders, and its budget is\s100.*FNB518"),
+        ({"budget": {"orders": 100}}, r"up to 1\u202f200 orders, and its budget is\s100.*FNB518"),
         ({"resume": "never"}, "No comparison never in .*FNB533"),
         ({"resume": "../x"}, "FNB510"),
         ({"run_id": "a/b"}, "FNB510"),

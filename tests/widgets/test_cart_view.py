@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 import firmly_nb as fnb
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.sim.behaviour import CART_FAULTS
 from firmly_nb.widgets import cart_view
 from firmly_nb.widgets.cart_view import CartView

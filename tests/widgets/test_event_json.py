@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmly_nb.display.text import count
 from firmly_nb.widgets.cart_view import (
     DEEPEST,
     LONGEST_TEXT,
@@ -54,7 +55,7 @@ def test_what_is_small_arrives_whole(value):
         (12345678901234567890, f"{NUMBER}12345678901234567890"),
         (1e300, f"{NUMBER}1e+300"),
         (float("nan"), f"{NUMBER}nan"),
-        (10**5000, f"{NOTE}a number of more than 4,000 digits"),
+        (10**5000, f"{NOTE}a number of more than 4\u202f000 digits"),
     ],
     ids=["whole", "half", "float", "long", "huge", "nan", "too-long"],
 )
@@ -70,7 +71,7 @@ def test_a_text_that_begins_like_a_mark_is_still_a_text(mark):
 def test_a_long_text_is_cut_and_says_how_long_it_was():
     text, left_out = event_json({"note": "x" * 50_000, "city": "Seattle"})
     note = json.loads(text)["note"]
-    assert note == "x" * LONGEST_TEXT + "… (50,000 characters)"
+    assert note == "x" * LONGEST_TEXT + "… (50\u202f000 characters)"
     assert left_out == "This JSON is not whole: 1 long text was cut. The recording has all of it."
 
 
@@ -79,8 +80,8 @@ def test_many_parts_are_cut_off_and_counted():
     shown = json.loads(text)
     *numbers, last = shown["lines"]
     assert numbers == list(range(len(numbers)))
-    assert last == f"{NOTE}{80_000 - len(numbers):,} more left out"
-    assert f"{80_000 - len(numbers) + 1:,} parts left out" in left_out
+    assert last == f"{NOTE}{count(80_000 - len(numbers))} more left out"
+    assert f"{count(80_000 - len(numbers) + 1)} parts left out" in left_out
 
 
 def test_ten_megabytes_become_two():

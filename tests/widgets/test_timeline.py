@@ -19,7 +19,8 @@ from firmly_nb.charts.look import stage_look
 from firmly_nb.display.text import CLOCKS
 from firmly_nb.outcomes import STAGE_LOOKS, look_of_stage
 from firmly_nb.recorder.records import End, Event, Start
-from firmly_nb.recordings.recordings import Recording, Recordings
+from firmly_nb.recordings.recording import Recording
+from firmly_nb.recordings.recordings import Recordings
 from firmly_nb.widgets import timeline as timeline_module
 from firmly_nb.widgets import timeline_rows
 from firmly_nb.widgets.frontend import BEAT, module

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from firmly_nb.recorder.records import End
-from firmly_nb.recordings.recordings import Recording
+from firmly_nb.recordings.recording import Recording
 from firmly_nb.widgets.frontend import module
 from firmly_nb.widgets.timeline import Timeline
 from tests.widgets.test_timeline import long_stream, order
