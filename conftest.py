@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from itertools import count
 
+# For this process and all that it starts, and before NumPy is loaded: where several share two
+# cores, BLAS threads wait for one another; four processes took twice as long for the same.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
