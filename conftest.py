@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from itertools import count
 
+# For this process and all that it starts, and before NumPy is loaded: on cores that others use as
+# well, threads of BLAS wait for one another; tests of statistics took twice as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 

@@ -1,4 +1,4 @@
-"""Programs that begin with pandas imported: each a process of its own, forked from a warm one.
+"""Programs that begin with much imported: each a process of its own, forked from a warm one.
 
 Most of a page's, a script's or a command's second is for what it imports. A warm interpreter has
 imported that and does nothing with it. It forks for each program, which gets a working directory,
@@ -26,7 +26,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = ("firmly_nb.lab", "firmly_nb.cli.command", "pandas")
+MODULES = (
+    *("firmly_nb.lab", "firmly_nb.cli.command", "pandas", "scipy.special", "jwcrypto.jwe"),
+    *("firmly_nb.exchange.har", "firmly_nb.recordings.stored", "firmly_nb.latency.summary"),
+    *("firmly_nb.report.report", "firmly_nb.sweep.sweep", "firmly_nb.carts.report"),
+)
 COMMAND = "firmly-nb"
 FILES = 3  # input, output, errors
 PIECE_BYTES = 1 << 16
