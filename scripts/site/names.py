@@ -54,6 +54,8 @@ def _of(name: str, value: Any) -> Iterator[Name]:
     yield Name(name, value, "class")
     ours = [each for each in value.__mro__ if each.__module__.startswith("firmly_nb")]
     members = {member: each for each in reversed(ours) for member in vars(each)}
+    # How traitlets holds changes is its own matter, also where a widget of ours does otherwise.
+    members.pop("hold_trait_notifications", None)
     for member, each in sorted(members.items()):
         found = inspect.getattr_static(each, member)
         kind = _kind(found)
