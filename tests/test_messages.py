@@ -98,7 +98,7 @@ NO_PERSON_MEETS = {
         "checkout._open", "recorder/job.check", "sweep/cluster._on_loop", "sweep/fleet._meet",
         "sweep/fleet._enter", "sweep/fleet._lend", "sweep/fleet._listen",
         "sweep/host._ask_station", "sweep/host._may_start",
-        "engine._place_here", "charts/pictures._within", "recordings/figures.place",
+        "engine._place_here", "charts/pictures._within", "recordings/stored_stages.place",
     },
 }  # fmt: skip
 

@@ -53,11 +53,6 @@ from firmly_nb.recordings.figures import (
     event_notes,
     order_ends,
     order_notes,
-    stage_blocks,
-    stages_relation,
-    stored_event_counts,
-    stored_stage_ends,
-    stored_stages,
 )
 from firmly_nb.recordings.relations import NOW, arrow_relation, files_relation
 from firmly_nb.recordings.sources import (
@@ -65,6 +60,13 @@ from firmly_nb.recordings.sources import (
     ORDER_ENDS,
     Held,
     Selection,
+)
+from firmly_nb.recordings.stored_stages import (
+    stage_blocks,
+    stages_relation,
+    stored_event_counts,
+    stored_stage_ends,
+    stored_stages,
 )
 from firmly_nb.schema import Table
 from firmly_nb.store.columns import DAMAGED, TABLES, Part, PartFile, StoredSet, read_rows

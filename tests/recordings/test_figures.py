@@ -18,6 +18,7 @@ from firmly_nb.latency.stages import STAGES
 from firmly_nb.recorder.journal import Journal
 from firmly_nb.recorder.records import End
 from firmly_nb.recordings import figures
+from firmly_nb.recordings import stored_stages as read_stages
 from firmly_nb.store import stages as stored_stages
 from tests.recorder.made_records import BEGIN, NAMES, SECOND, event, start
 from tests.store.stored_recordings import several
@@ -93,7 +94,7 @@ def test_every_verb_says_of_a_set_what_it_says_of_the_tables(folder, recs):
 def test_stages_that_memory_has_no_room_for_are_read_few_at_a_time(
     folder, recs, monkeypatch, at_once
 ):
-    monkeypatch.setattr(figures, "AT_ONCE", at_once)
+    monkeypatch.setattr(read_stages, "AT_ONCE", at_once)
     same_figures(fnb.load(folder), recs)
 
 
@@ -102,12 +103,14 @@ def test_the_largest_uncertainties_are_enough_and_if_not_all_are_read(
     folder, recs, monkeypatch, held, read
 ):
     asked = []
-    monkeypatch.setattr(figures, "LARGEST", 0.0)
-    monkeypatch.setattr(figures, "FEWEST", held)
-    monkeypatch.setattr(figures, "TOGETHER", 40)
-    every = figures._Stages._uncertainties
+    monkeypatch.setattr(read_stages, "LARGEST", 0.0)
+    monkeypatch.setattr(read_stages, "FEWEST", held)
+    monkeypatch.setattr(read_stages, "TOGETHER", 40)
+    every = read_stages._Stages._uncertainties
     monkeypatch.setattr(
-        figures._Stages, "_uncertainties", lambda *given: asked.append(given[1]) or every(*given)
+        read_stages._Stages,
+        "_uncertainties",
+        lambda *given: asked.append(given[1]) or every(*given),
     )
     same_figures(fnb.load(folder), recs)
     assert set(asked) >= read if read else not asked
@@ -117,7 +120,7 @@ def test_a_file_says_once_what_all_rows_of_a_stage_have(tmp_path, recs, monkeypa
     # As of a large part: each stage in groups of rows of its own.
     monkeypatch.setattr(stored_stages, "ONE_GROUP", 0)
     monkeypatch.setattr(stored_stages, "GROUP_ROWS", 7)
-    monkeypatch.setattr(figures, "AT_ONCE", 1)
+    monkeypatch.setattr(read_stages, "AT_ONCE", 1)
     some = fnb.Recordings([rec for rec in recs if rec.domain == "a.test"][:60])
     some.save(tmp_path)
     notes = [
@@ -317,7 +320,7 @@ SIZES = [
 @settings(max_examples=8, deadline=None)
 @given(any_orders(), st.integers(1, 3), st.sampled_from(SIZES))
 def test_the_figures_of_any_orders_are_the_same_from_memory_and_from_a_set(recs, savings, sizes):
-    with TemporaryDirectory() as folder, patch.multiple(figures, **sizes):
+    with TemporaryDirectory() as folder, patch.multiple(read_stages, **sizes):
         for part in range(savings):
             recs[part::savings].save(folder)
         found = fnb.load(folder)
