@@ -72,5 +72,5 @@ def test_a_socks_proxy_that_cannot_be_used_is_told_with_what_to_do(monkeypatch):
 
 def test_a_name_too_long_for_an_address_is_told(lab):
     with pytest.raises(fnb.FirmlyError, match="cannot be reached: InvalidURL") as caught:
-        lab.products("x" * 70_000)
+        lab.variants("x" * 70_000)
     assert len(str(caught.value)) < 500

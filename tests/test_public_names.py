@@ -191,7 +191,9 @@ def test_whatever_can_be_asked_for_stands_in_the_signature(call, known):
     # The folder is for the simulator's own command line; tags of a sweep are those of its orders.
     # A replay is asked for with recordings, a mapping and a seed, which its command line has not.
     replays = {"replay", "slow", "drawn"}
-    for name in {"folder", "tags", *replays} - {"tags" if known is Options else ""}:
+    # The options of each order stand there one by one.
+    unasked = {"folder", "tags", "options", *replays}
+    for name in unasked - {"tags" if known is Options else ""}:
         wanted.pop(name, None)
     assert wanted == {name: parameters[name].default for name in wanted}
 
