@@ -102,12 +102,12 @@ def looked_up(values: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def counted(codes: NDArray[Any], mask: NDArray[np.bool_], size: int) -> NDArray[np.intp]:
+def counts_of(codes: NDArray[Any], mask: NDArray[np.bool_], size: int) -> NDArray[np.intp]:
     """Return how many rows of a mask have each code, some at a time: numpy makes a wider copy.
 
     Examples
     --------
-    >>> counted(np.array([1, 0, 1, 1]), np.array([True, True, True, False]), 3).tolist()
+    >>> counts_of(np.array([1, 0, 1, 1]), np.array([True, True, True, False]), 3).tolist()
     [1, 2, 0]
     """
     found = np.zeros(size, dtype=np.intp)

@@ -21,7 +21,7 @@ from firmly_nb.api.event_names import GUIDE, REFERENCE
 from firmly_nb.latency.columns import (
     categorical,
     coded,
-    counted,
+    counts_of,
     flags,
     floats,
     is_value,
@@ -681,8 +681,8 @@ class Gatherings:
         merchants, names = merchants_of(self._orders)
         # An order with one event cannot tell.
         telling = gathered | (self._reached >= 2)
-        of_all = counted(merchants, telling, len(names))
-        is_buffered = 2 * counted(merchants, gathered, len(names)) > of_all
+        of_all = counts_of(merchants, telling, len(names))
+        is_buffered = 2 * counts_of(merchants, gathered, len(names)) > of_all
         buffered = frozenset(names[code] for code in np.flatnonzero(is_buffered).tolist())
         of_buffered = looked_up(is_buffered, merchants) if buffered else np.zeros_like(gathered)
         return Gathered(gathered, buffered, of_buffered)
